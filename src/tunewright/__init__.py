@@ -1,0 +1,35 @@
+"""Tunewright: fine-tuning of language models that finds its own sweet spot.
+
+    import tunewright as tw
+    plan = tw.plan("rows.jsonl", model="Qwen/Qwen3-0.6B")
+    run = tw.train("rows.jsonl", model="Qwen/Qwen3-0.6B")
+    result = tw.tune("rows.jsonl", model="Qwen/Qwen3-0.6B")
+
+Importing this imports neither torch nor transformers; the verbs load what they need when called.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_VERBS = {
+    "check": "tunewright.app.check",
+    "diagnose": "tunewright.app.diagnose",
+    "exam": "tunewright.app.exam",
+    "next_recipe": "tunewright.app.next_recipe",
+    "plan": "tunewright.app.plan",
+    "report": "tunewright.app.report",
+    "train": "tunewright.app.train",
+    "tune": "tunewright.app.tune",
+}
+
+__all__ = ["__version__", *sorted(_VERBS)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _VERBS:
+        return getattr(importlib.import_module(_VERBS[name]), name)
+    raise AttributeError(f"module 'tunewright' has no attribute {name!r}")

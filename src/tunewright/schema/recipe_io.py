@@ -1,0 +1,142 @@
+"""Recipes in and out: YAML text, ``key=value`` settings, and errors that name every fault at once."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tunewright.schema.errors import RecipeError
+from tunewright.schema.recipe import Recipe
+
+KEYS = tuple(Recipe.model_fields)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The choice most like ``word``, or an empty string when none is close.
+
+    >>> nearest("lerning_rate", KEYS)
+    'learning_rate'
+    """
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
+def make_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
+    """A checked recipe from plain values.
+
+    Raises RecipeError with every fault: unknown keys (with the nearest name), wrong types, out-of-range numbers.
+    """
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        faults = [_fault(dict(item)) for item in error.errors(include_url=False)]
+        raise RecipeError([f"{where}: {fault}" for fault in faults], hint="tunewright plan --schema") from None
+
+
+def check_keys(values: Mapping[str, Any], *, where: str = "recipe") -> None:
+    """Refuse keys no recipe has, all at once, each with the nearest name."""
+    unknown = [_unknown(key) for key in values if key not in KEYS]
+    if unknown:
+        raise RecipeError([f"{where}: {fault}" for fault in unknown], hint="tunewright plan --schema")
+
+
+def _unknown(key: str) -> str:
+    guess = nearest(key, KEYS)
+    return f"unknown key {key!r}" + (f", did you mean {guess!r}?" if guess else "")
+
+
+def _fault(item: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return _unknown(str(item["loc"][-1]))
+    if item["type"] == "missing":
+        return f"{place} is missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    return f"{place} = {item['input']!r}: {message}" if place else message
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """``["learning_rate=1e-4", "replay={share: 0.25}"]`` as a dict; the right-hand sides are YAML.
+
+    >>> parse_settings(["learning_rate=1e-4", "lora_target=q_proj+v_proj"])
+    {'learning_rate': 0.0001, 'lora_target': ['q_proj', 'v_proj']}
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {setting}: expected key=value", hint="tunewright plan --schema")
+        values[key.strip()] = parse_value(text.strip(), where=f"--set {key}")
+    check_keys(values, where="--set")
+    return values
+
+
+def parse_value(text: str, *, where: str) -> Any:
+    """One YAML value; ``a+b`` is a list of words; ``1e-4`` is a number (plain YAML would call it text)."""
+    if "+" in text and all(part.isidentifier() for part in text.split("+")):
+        return text.split("+")
+    return _numbers(_load(text, where))
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    if isinstance(value, str) and value[:1] in "0123456789.-+" and value[:1]:
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _load(text: str, where: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        place = where if line is None else f"{where}, line {line + 1}"
+        raise RecipeError(f"{place}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}") from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The keys and values of a recipe file, checked for unknown keys only (a partial recipe is fine)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise RecipeError(f"{path}: cannot be read: {reason}") from None
+    values = _load(text, str(path))
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: expected a mapping of recipe keys to values", hint="tunewright plan --schema")
+    values = _numbers(values)
+    check_keys(values, where=str(path))
+    return {str(key): value for key, value in values.items()}
+
+
+def to_yaml(recipe: Recipe, comments: Mapping[str, str] | None = None) -> str:
+    """The recipe as YAML, one key a line, with a comment (the reason) above the keys that have one."""
+    writer = YAML()
+    writer.default_flow_style = False
+    lines: list[str] = []
+    for key, value in recipe.model_dump(mode="json").items():
+        if comments and comments.get(key):
+            lines.append("# " + " ".join(comments[key].split()))
+        buffer = io.StringIO()
+        writer.dump({key: value}, buffer)
+        lines.append(buffer.getvalue().rstrip("\n"))
+    return "\n".join(lines) + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, for editors."""
+    return Recipe.model_json_schema()
