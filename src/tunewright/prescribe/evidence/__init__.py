@@ -1,0 +1,24 @@
+"""The rules of the evidence policy in the order in which families are treated, one at a time."""
+
+from __future__ import annotations
+
+from tunewright.prescribe.evidence.duration import BANDS, OVERFIT, UNDERFIT
+from tunewright.prescribe.evidence.first import DATA, MEMORY
+from tunewright.prescribe.evidence.forgetting import FORGETTING
+from tunewright.prescribe.evidence.stability import BLOW_UP, OSCILLATION, SCHEDULE, STUCK_RULE
+
+# faults of the data, then whether it runs at all, then whether steps are sound, then old skills, then how long
+EVIDENCE_RULES = (
+    DATA,
+    MEMORY,
+    BLOW_UP,
+    STUCK_RULE,
+    OSCILLATION,
+    SCHEDULE,
+    FORGETTING,
+    OVERFIT,
+    UNDERFIT,
+    BANDS,
+)
+
+__all__ = ["EVIDENCE_RULES"]

@@ -1,0 +1,220 @@
+"""The resolver: many voices, one prescription, every overruled voice named.
+
+    prescribe(case)                    evidence policy: what was measured decides
+    prescribe(case, policy="guide")    the guides alone: the first of their rules that speaks decides
+
+Order of both: faults of the data before any knob, one attempt at a time, epochs before learning rate. One proposal
+is chosen whole, so a prescription never pulls the same knob two ways. Pure: no clock, file, network or torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from tunewright.prescribe.apply import apply, recipe_changes
+from tunewright.prescribe.case import Case
+from tunewright.prescribe.evidence import EVIDENCE_RULES
+from tunewright.prescribe.fit import least_gain
+from tunewright.prescribe.guide import GUIDE_RULES
+from tunewright.prescribe.history import failed_trial, from_history
+from tunewright.prescribe.rule import Proposal, Rule, describe_changes, direction, is_step
+from tunewright.prescribe.sources import title
+from tunewright.prescribe.values import show
+from tunewright.schema.errors import UsageError
+from tunewright.schema.prescription import Change, Option, Prescription
+
+__all__ = ["Policy", "Resolution", "all_rules", "apply", "prescribe", "recipe_changes", "resolve", "rule_named"]
+
+Policy = Literal["evidence", "guide"]
+_RULES: dict[str, tuple[Rule, ...]] = {"evidence": EVIDENCE_RULES, "guide": GUIDE_RULES}
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The prescription and every other way that a rule offered, the chosen one marked as recommended."""
+
+    prescription: Prescription
+    options: tuple[Option, ...]
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule of both policies, in the order in which they are asked."""
+    return (*EVIDENCE_RULES, *GUIDE_RULES)
+
+
+def rule_named(name: str) -> Rule | None:
+    """The rule of that name, or None."""
+    return next((rule for rule in all_rules() if rule.name == name), None)
+
+
+def prescribe(case: Case, policy: Policy = "evidence") -> Prescription:
+    """What to change for the next run, and why. Raises UsageError for an unknown policy."""
+    return resolve(case, policy).prescription
+
+
+def resolve(case: Case, policy: Policy = "evidence") -> Resolution:
+    """The prescription with its options. Raises UsageError for an unknown policy."""
+    if policy not in get_args(Policy):
+        raise UsageError(f"policy {policy!r}: expected evidence or guide", hint="tunewright next --policy evidence")
+    asked = [(rule, _untried(rule, case)) for rule in _RULES[policy]]
+    others = [(rule, _untried(rule, case)) for rule in _RULES["guide" if policy == "evidence" else "evidence"]]
+    chosen, notes = _choose(case, asked)
+    prescription = _prescription(case, policy, chosen, notes, [*asked, *others])
+    return Resolution(prescription, tuple(_options([*asked, *others], chosen)))
+
+
+@dataclass(frozen=True)
+class _Untried:
+    """A rule's proposals less those that past runs tried in vain, with a note for each of these."""
+
+    proposals: tuple[Proposal, ...]
+    notes: tuple[str, ...]
+
+
+def _untried(rule: Rule, case: Case) -> _Untried:
+    proposals, notes = [], []
+    for proposal in rule.propose(case):
+        failed = failed_trial(case, proposal)
+        if failed:
+            notes.append(f"{describe_changes(proposal.changes)} is not repeated: {failed}")
+        else:
+            proposals.append(proposal)
+    return _Untried(tuple(proposals), tuple(notes))
+
+
+def _choose(case: Case, asked: list[tuple[Rule, _Untried]]) -> tuple[Proposal | None, list[str]]:
+    """The first rule's first proposal whose predicted gain, where there is a prediction, exceeds noise.
+
+    When it does not, the rule is left altogether: its next rungs are guesses about the same missing gain.
+    """
+    notes: list[str] = []
+    for _, untried in asked:
+        notes += untried.notes
+        if not untried.proposals:
+            continue
+        too_small = _gain_within_noise(case, untried.proposals[0])
+        if not too_small:
+            return untried.proposals[0], notes
+        notes.append(too_small)
+    return None, notes
+
+
+def _gain_within_noise(case: Case, proposal: Proposal) -> str:
+    """A clause with both figures when the predicted gain does not exceed noise; "" otherwise."""
+    predicted = next((change.predicted for change in proposal.changes if change.predicted is not None), None)
+    if predicted is None or case.last_eval is None or case.curve is None:
+        return ""
+    gain, least = case.last_eval - predicted.middle, least_gain(case.curve) or 0.0
+    if gain > least:
+        return ""
+    changes = describe_changes(proposal.changes)
+    return f"{changes} is predicted to gain {show(gain)}, not more than the noise and 1 % bar of {show(least)}"
+
+
+def _prescription(
+    case: Case,
+    policy: Policy,
+    chosen: Proposal | None,
+    notes: list[str],
+    voices: list[tuple[Rule, _Untried]],
+) -> Prescription:
+    overruled = tuple(_disagreements(case, policy, chosen, voices))
+    if chosen is None or chosen.keep:
+        keep = case.diagnosis.health not in {"sick", "unknown"} or chosen is not None
+        return Prescription(keep, (), _why_nothing(case, policy, chosen, notes, keep), overruled)
+    changes = tuple(_with_history(case, chosen))
+    why = f"{_name(chosen.rule, chosen.source)}: {chosen.says}. Change: {describe_changes(changes)}."
+    return Prescription(
+        False, changes, " ".join([why, *(f"{note[0].upper()}{note[1:]}." for note in notes)]), overruled
+    )
+
+
+def _with_history(case: Case, chosen: Proposal) -> Iterable[Change]:
+    """The changes; one that stands alone and has no prediction takes the result of a past run that made it."""
+    alone = len(chosen.changes) == 1
+    for change in chosen.changes:
+        past = from_history(case, change) if alone and change.predicted is None else None
+        yield change if past is None else replace(change, predicted=past)
+
+
+def _why_nothing(case: Case, policy: Policy, chosen: Proposal | None, notes: list[str], keep: bool) -> str:
+    if chosen is not None:
+        reasons = [chosen.says]
+    elif notes:
+        reasons = [f"no change is left whose gain would exceed noise: {'; '.join(notes)}"]
+    elif not keep and case.diagnosis.health == "unknown":
+        because = "; ".join(finding.why for finding in case.diagnosis.findings) or "there is too little in this log"
+        reasons = [f"this run cannot be judged: {because}"]
+    else:
+        reasons = [f"no finding asks for a change; {case.eval_story()}"]
+        if policy == "evidence" and not case.has_eval and case.final_loss is not None:
+            reasons.append(
+                "the guides' bands of the training loss alone are weak evidence: hold out rows (val_size 0.1)"
+            )
+    if case.has("prefix_log"):
+        reasons.append("the log stops before the planned end: let the run finish")
+    return f"{'Keep' if keep else 'No change'}: {'; '.join(reasons)}."
+
+
+def _disagreements(
+    case: Case, policy: Policy, chosen: Proposal | None, voices: list[tuple[Rule, _Untried]]
+) -> Iterable[str]:
+    """One sentence for each other voice whose first proposal asks for something else."""
+    for rule, untried in voices:
+        voice = next(iter(untried.proposals), None)
+        if voice is None or (chosen is not None and voice.rule == chosen.rule) or not _differs(voice, chosen):
+            continue
+        asks = "keep the recipe" if voice.keep else f"make this change: {describe_changes(voice.changes)}"
+        reason = _overruled_because(case, policy, chosen, rule, voice)
+        yield f"{_name(rule.name, rule.source)} would {asks}, because {voice.says}; {reason}."
+
+
+def _name(rule: str, source: str) -> str:
+    """How a rule is called in a sentence: a guide's by the guide too, the others by their own name."""
+    return f"{title(source)} ({rule})" if rule.startswith("guide.") else rule
+
+
+def _differs(voice: Proposal, chosen: Proposal | None) -> bool:
+    if chosen is None or chosen.keep:
+        return not voice.keep
+    if voice.keep:
+        return True
+    wanted = {change.key: direction(change) for change in chosen.changes}
+    return not any(change.key in wanted and wanted[change.key] == direction(change) for change in voice.changes)
+
+
+def _overruled_because(case: Case, policy: Policy, chosen: Proposal | None, rule: Rule, voice: Proposal) -> str:
+    if chosen is None:
+        small = _gain_within_noise(case, voice)
+        return f"not followed: {small}" if small else f"not followed: {case.eval_story()}"
+    if chosen.changes and all(is_step(change) for change in chosen.changes):
+        return "it waits: faults of the data come before any knob"
+    followed = _RULES[policy]
+    if rule in followed and policy == "evidence":
+        more = ", and more training would forget more" if chosen.rule.endswith("forgetting") else ""
+        return f"it waits: one family of changes at a time, {chosen.rule} first{more}"
+    if policy == "guide":
+        return f"overruled: under policy guide {chosen.rule} speaks first"
+    if chosen.rule.endswith("forgetting"):
+        return f"it waits: {chosen.says}, and that comes first"
+    return f"overruled by {chosen.rule}: {case.eval_story()}"
+
+
+def _options(voices: list[tuple[Rule, _Untried]], chosen: Proposal | None) -> Iterable[Option]:
+    for rule, untried in voices:
+        for proposal in untried.proposals:
+            if proposal.changes:
+                name = f"{rule.name}: {proposal.label}"
+                yield Option(name, proposal.changes, _arithmetic(proposal.changes), proposal == chosen)
+
+
+def _arithmetic(changes: tuple[Change, ...]) -> str:
+    parts = []
+    for change in changes:
+        if change.factor is not None and change.after is not None:
+            parts.append(f"{change.key}: {show(change.before)} x {show(change.factor)} = {show(change.after)}")
+        else:
+            parts.append(describe_changes((change,)))
+    return "; ".join(parts)

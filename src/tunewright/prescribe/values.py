@@ -1,0 +1,80 @@
+"""Arithmetic on recipe values: scaled numbers that stay valid, and numbers as people write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+WHOLE = frozenset(
+    {
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "max_steps",
+        "warmup_steps",
+        "lora_rank",
+        "early_stopping_patience",
+    }
+)
+# The most a share may become; above, a recipe would be refused or mean something else (val_size 1 = one row).
+_SHARE_LIMIT = {"val_size": 0.5, "warmup_ratio": 0.5, "lora_dropout": 0.5, "lr_floor": 1.0, "decay_share": 1.0}
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether ``value`` is a finite int or float (booleans are not numbers here)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def tidy(value: float) -> float:
+    """The number without the dust of binary arithmetic: six significant digits.
+
+    >>> tidy(1e-4 * 0.1)
+    1e-05
+    """
+    return float(f"{value:.6g}")
+
+
+def scaled(key: str, before: float, factor: float) -> float | int:
+    """``before * factor`` as a value that ``key`` can hold: whole where counts are meant, shares below their limit.
+
+    A result that is not a positive finite number leaves ``before`` as it is.
+
+    >>> scaled("lora_rank", 4, 2), scaled("num_train_epochs", 8, 0.8), scaled("val_size", 0.4, 2)
+    (8, 6.4, 0.5)
+    """
+    result = before * factor
+    if not math.isfinite(result) or result <= 0:
+        return before
+    if key in WHOLE:
+        return max(1, round(result))
+    # val_size of 1 or more counts rows, and a count is never turned into a share or back
+    if key == "val_size" and before >= 1:
+        return float(max(1, round(result)))
+    limit = _SHARE_LIMIT.get(key)
+    return tidy(result) if limit is None else tidy(min(result, max(limit, before)))
+
+
+def factor_of(before: Any, after: Any) -> float | None:
+    """after / before to six digits; None unless both are numbers and ``before`` is not 0.
+
+    >>> factor_of(5e-5, 2e-4)
+    4.0
+    """
+    return tidy(after / before) if is_number(before) and is_number(after) and before else None
+
+
+def show(value: Any) -> str:
+    """A value as people write it: ``1e-4`` rather than ``0.0001``, four significant digits.
+
+    >>> show(1e-04), show(6.4), show({"data": "general", "share": 0.25}), show(None)
+    ('1e-4', '6.4', 'general x 0.25', 'none')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping) and set(value) == {"data", "share"}:
+        return f"{value['data']} x {value['share']:g}"
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.3e}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"
+    mantissa, e, exponent = text.partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}" if e else text

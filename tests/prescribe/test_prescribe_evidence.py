@@ -1,0 +1,335 @@
+"""The evidence policy: order of families, sizes, predictions, history."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from prescribe_cases import GUIDE_CONFIG, case, curve, falling, finding, past, turning
+
+from tunewright.prescribe.data_faults import STEPS
+from tunewright.prescribe.evidence import EVIDENCE_RULES
+from tunewright.prescribe.fit import fit_log_steps, least_gain, lowest_as_range, noise_of_eval
+from tunewright.prescribe.prescribe import prescribe, resolve
+from tunewright.prescribe.rule import is_step
+from tunewright.schema.curve import Series
+from tunewright.schema.errors import UsageError
+
+KNOB_FAMILY = {
+    "learning_rate": "stability",
+    "warmup_ratio": "stability",
+    "warmup_steps": "stability",
+    "max_grad_norm": "stability",
+    "gradient_accumulation_steps": "stability",
+    "num_train_epochs": "duration",
+    "max_steps": "duration",
+    "lora_rank": "capacity",
+    "lora_dropout": "regularisation",
+    "replay": "forgetting",
+}
+
+
+def one(prescription):
+    assert len(prescription.changes) == 1, prescription
+    return prescription.changes[0]
+
+
+@pytest.mark.parametrize("symptom", sorted(STEPS))
+def test_a_data_fault_never_turns_a_knob(symptom):
+    prescription = prescribe(case(symptom, "divergence", "underfit", made=curve(falling)))
+    assert not prescription.keep
+    assert prescription.changes
+    assert all(is_step(change) for change in prescription.changes)
+    assert any("come before any knob" in sentence for sentence in prescription.disagreements)
+
+
+def test_every_data_fault_gets_its_own_step():
+    prescription = prescribe(case("leak", "truncated"))
+    assert [change.key for change in prescription.changes] == ["data", "max_length"]
+
+
+def test_healthy_is_kept_with_the_guides_voice_beside():
+    prescription = prescribe(case(loss=1.2, made=curve(lambda step: 1.0 + 0.2 / step)))
+    assert prescription.keep
+    assert not prescription.changes
+    assert any("guide.decision_tree" in sentence for sentence in prescription.disagreements)
+
+
+def test_healthy_without_evaluations_is_kept_and_the_bands_are_called_weak():
+    prescription = prescribe(case(loss=1.2))
+    assert prescription.keep
+    assert "weak evidence" in prescription.why
+
+
+@pytest.mark.parametrize(("start", "rate"), [(3, 1e-5), (5, 1e-5), (6, 1e-4 / 3), (60, 1e-4 / 3)])
+def test_blow_up_early_is_a_tenth_later_a_third(start, rate):
+    prescription = prescribe(case(finding("divergence", (start, 100)), made=curve(turning)))
+    after = {change.key: change.after for change in prescription.changes}
+    assert after["learning_rate"] == pytest.approx(rate, rel=1e-5)
+    assert after["warmup_ratio"] == 0.2
+
+
+def test_worse_than_start_looks_for_the_rise_in_the_curve():
+    early = curve(lambda step: 3.0, train_of=lambda step: 2.0 if step < 3 else 9.0)
+    late = curve(lambda step: 3.0, train_of=lambda step: 2.0 if step < 60 else 9.0)
+    for made, factor in ((early, 0.1), (late, 1 / 3)):
+        prescription = prescribe(case(finding("worse_than_start", (0, 100)), made=made))
+        assert prescription.changes[0].factor == pytest.approx(factor, rel=1e-4)
+
+
+def test_overfit_above_the_start_is_overfit_and_not_a_blow_up():
+    prescription = prescribe(case("worse_than_start", "overfit", made=curve(turning)))
+    assert one(prescription).key == "num_train_epochs"
+
+
+def test_oscillation_halves_the_rate_alone():
+    change = one(prescribe(case("oscillation", made=curve(turning))))
+    assert (change.key, change.before, change.after, change.factor) == ("learning_rate", 1e-4, 5e-5, 0.5)
+
+
+def test_stuck_checks_then_probes_ten_times_the_rate():
+    changes = prescribe(case("no_learning", made=curve(lambda step: 2.0))).changes
+    assert [is_step(change) for change in changes] == [True, True, False]
+    assert (changes[-1].key, changes[-1].factor) == ("learning_rate", 10.0)
+
+
+def test_zero_gradients_get_checks_only():
+    made = curve(lambda step: 2.0, grad_norm=Series.of((step, 0.0) for step in range(1, 101)))
+    changes = prescribe(case("weights_not_updating", made=made)).changes
+    assert all(is_step(change) for change in changes)
+
+
+def test_overfit_goes_to_the_lowest_evaluation_and_predicts_it():
+    prescription = prescribe(case("overfit", made=curve(turning)))
+    change = one(prescription)
+    assert (change.key, change.before, change.after) == ("num_train_epochs", 5.0, 2.0)
+    assert change.predicted.middle == pytest.approx(turning(40))
+    assert change.predicted.low <= change.predicted.middle <= change.predicted.high
+
+
+def test_prediction_moves_with_the_data_and_is_absent_without():
+    lower = prescribe(case("overfit", made=curve(lambda step: turning(step) - 0.2)))
+    assert one(lower).predicted.middle == pytest.approx(turning(40) - 0.2)
+    assert one(prescribe(case("overfit"))).predicted is None
+
+
+def test_underfit_adds_epochs_sized_by_the_fit():
+    prescription = prescribe(case("underfit", made=curve(falling)))
+    change = one(prescription)
+    assert change.key == "num_train_epochs"
+    # a stretch is 2 of 5 epochs; 5 -> 7 gains 0.2 ln 1.4 = 0.067; a second stretch would pass the cap of twice 5
+    assert change.after == 9.0
+    assert change.predicted.middle == pytest.approx(falling(180), abs=1e-6)
+
+
+def test_underfit_stops_adding_when_a_stretch_gains_nothing_more():
+    slow = curve(lambda step: 1.5 - 0.045 * math.log(step))
+    change = one(prescribe(case("underfit", made=slow)))
+    # 1 % of 1.29 is 0.0129: the first stretch gains 0.0151, the second 0.0113
+    assert change.after == 7.0
+
+
+def test_underfit_whose_fitted_gain_is_within_noise_is_kept_with_that_reason():
+    flat = curve(lambda step: 1.5 - 0.002 * math.log(step))
+    prescription = prescribe(case("underfit", made=flat))
+    assert prescription.keep
+    assert "noise" in prescription.why
+    assert not prescription.changes
+
+
+def test_underfit_without_a_curve_uses_the_findings_gain_and_predicts_nothing():
+    base = case(finding("underfit", gain_one_more_epoch=0.03))
+    source = replace(base.diagnosis.source, evals=6)
+    given = replace(base, diagnosis=replace(base.diagnosis, source=source))
+    change = one(prescribe(given))
+    assert (change.factor, change.predicted) == (1.5, None)
+    assert "3.0%" in change.why
+
+
+def test_a_run_whose_rate_ran_out_trusts_the_doctors_gain_and_predicts_nothing():
+    starved = curve(lambda step: max(1.0, 2.0 - 0.02 * step))
+    change = one(prescribe(case(finding("underfit", gain_one_more_epoch=0.05), made=starved)))
+    assert (change.after, change.predicted) == (7.0, None)
+    small = prescribe(case(finding("underfit", gain_one_more_epoch=0.001), made=starved))
+    assert small.keep
+
+
+def test_a_prefix_log_is_not_told_to_train_longer():
+    prescription = prescribe(case("underfit", "prefix_log", made=curve(falling)))
+    assert prescription.keep
+    assert "let the run finish" in prescription.why
+
+
+def test_without_evaluations_the_bands_act_only_with_a_finding_that_agrees():
+    prescription = prescribe(case("underfit", loss=0.8))
+    assert one(prescription).factor == 1.5
+    assert "weak evidence" in prescription.why
+    disagreeing = prescribe(case("underfit", loss=0.3))
+    assert disagreeing.keep
+    assert "weak evidence" in disagreeing.why
+    assert one(prescribe(case("memorising", loss=0.1))).factor == 0.8
+
+
+def test_forgetting_mixes_a_quarter_then_more_then_lowers_the_rate():
+    told = finding("forgetting", nats_per_token=0.42)
+    change = one(prescribe(case(told)))
+    assert (change.key, change.after) == ("replay", {"data": "general", "share": 0.25})
+    assert "0.42 nats per token" in change.why
+    quarter = {**GUIDE_CONFIG, "replay": {"data": "mine.jsonl", "share": 0.25}}
+    assert one(prescribe(case(told, config=quarter))).after == {"data": "mine.jsonl", "share": 0.4}
+    more = {**GUIDE_CONFIG, "replay": {"data": "general", "share": 0.4}}
+    assert one(prescribe(case(told, config=more))).key == "learning_rate"
+
+
+def test_forgetting_goes_before_underfit_and_says_that_it_waits():
+    prescription = prescribe(case("forgetting", "underfit", made=curve(falling)))
+    assert one(prescription).key == "replay"
+    waiting = next(sentence for sentence in prescription.disagreements if "evidence.underfit" in sentence)
+    assert "it waits" in waiting
+    assert "would forget more" in waiting
+
+
+def test_out_of_memory_keeps_the_effective_batch():
+    config = {**GUIDE_CONFIG, "per_device_train_batch_size": 6, "gradient_accumulation_steps": 2}
+    after = {c.key: c.after for c in prescribe(case(config=config, out_of_memory=True)).changes}
+    assert after == {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 4}
+
+
+def test_warm_up_too_long_is_shortened():
+    config = {**GUIDE_CONFIG, "warmup_ratio": 0.6}
+    assert one(prescribe(case("warmup_too_long", config=config))).after == 0.05
+
+
+def test_what_failed_is_not_repeated():
+    made = curve(falling)
+    tried = past("run-2", 0.7, num_train_epochs=9.0)
+    prescription = prescribe(case("underfit", made=made, history=(tried,)))
+    assert one(prescription).key == "learning_rate"
+    assert "run-2" in prescription.why
+
+
+def test_what_helped_or_what_differs_in_more_is_no_failed_trial():
+    made = curve(falling)
+    helped = past("run-2", 0.3, num_train_epochs=9.0)
+    mixed = past("run-3", 0.9, num_train_epochs=9.0, learning_rate=1e-3)
+    other_way = past("run-4", 0.9, num_train_epochs=2.0)
+    much_farther = past("run-5", 0.9, num_train_epochs=50.0)
+    prescription = prescribe(case("underfit", made=made, history=(helped, mixed, other_way, much_farther)))
+    assert one(prescription).key == "num_train_epochs"
+
+
+def test_a_diverged_trial_failed():
+    prescription = prescribe(
+        case("underfit", made=curve(falling), history=(past("run-2", math.nan, num_train_epochs=9.0),))
+    )
+    assert one(prescription).key == "learning_rate"
+
+
+def test_when_everything_was_tried_it_is_kept_and_the_trials_are_named():
+    tried = (
+        past("run-2", 0.9, num_train_epochs=9.0),
+        past("run-3", 0.9, learning_rate=2e-4),
+        past("run-4", 0.9, lora_rank=16),
+    )
+    prescription = prescribe(case("underfit", made=curve(falling), history=tried))
+    assert prescription.keep
+    assert all(name in prescription.why for name in ("run-2", "run-3", "run-4"))
+
+
+def test_replay_is_judged_by_forgetting_and_not_by_evaluation_loss():
+    replay = {"data": "general", "share": 0.25}
+    made = curve(falling)
+    cured = past("run-2", 0.9, forgetting=0.02, replay=replay)
+    assert one(prescribe(case("forgetting", made=made, history=(cured,)))).after == replay
+    still = past("run-2", 0.3, forgetting=0.4, replay=replay)
+    assert one(prescribe(case("forgetting", made=made, history=(still,)))).after["share"] == 0.4
+
+
+def test_a_past_run_that_made_the_change_predicts_it():
+    history = (past("run-2", 0.4, learning_rate=5e-5),)
+    change = one(prescribe(case("oscillation", made=curve(falling), history=history)))
+    assert change.predicted.middle == 0.4
+
+
+def test_a_sick_run_with_nothing_left_is_not_called_fine():
+    tried = tuple(
+        past(f"run-{number}", math.nan, **changed)
+        for number, changed in enumerate(
+            (
+                {"learning_rate": 1e-5, "warmup_ratio": 0.2},
+                {"learning_rate": 1e-4 / 3, "warmup_ratio": 0.2},
+                {"max_grad_norm": 0.3},
+            )
+        )
+    )
+    prescription = prescribe(case("divergence", made=curve(turning), history=tried))
+    assert not prescription.keep
+    assert not prescription.changes
+
+
+def test_too_few_points_is_neither_kept_nor_changed():
+    prescription = prescribe(case("too_few_points"))
+    assert not prescription.keep
+    assert not prescription.changes
+    assert "cannot be judged" in prescription.why
+
+
+def test_an_unknown_policy_is_a_usage_error():
+    with pytest.raises(UsageError, match="expected evidence or guide"):
+        prescribe(case(), "vote")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("symptom", ["divergence", "oscillation", "no_learning", "overfit", "underfit", "forgetting"])
+def test_every_rung_moves_one_family(symptom):
+    given = case(symptom, made=curve(falling if symptom == "underfit" else turning))
+    for rule in EVIDENCE_RULES:
+        for proposal in rule.propose(given):
+            families = {KNOB_FAMILY[change.key] for change in proposal.changes if not is_step(change)}
+            assert len(families) <= 1, (rule.name, proposal.label)
+
+
+def test_exactly_one_option_is_recommended_and_it_is_the_prescription():
+    resolution = resolve(case("overfit", made=curve(turning)))
+    recommended = [option for option in resolution.options if option.recommended]
+    assert [option.changes for option in recommended] == [resolution.prescription.changes]
+
+
+def test_noise_ignores_smooth_trends_and_finds_jitter():
+    smooth = curve(falling)
+    assert noise_of_eval(smooth) == pytest.approx(0.0, abs=1e-12)
+    jitter = np.random.default_rng(0).normal(0, 0.02, 400)
+    steps = range(10, 4010, 10)
+    noisy = curve(lambda step: falling(step) + jitter[step // 10 - 1], evals=steps, total=4000)
+    assert noise_of_eval(noisy) == pytest.approx(0.02, rel=0.2)
+
+
+def test_noise_and_fit_need_points_and_skip_what_is_not_finite():
+    four = curve(falling, evals=(0, 10, 20, 30, 40))
+    assert noise_of_eval(four) is None
+    assert fit_log_steps(four) is not None
+    assert fit_log_steps(curve(falling, evals=(10, 20, 30))) is None
+    holed = curve(lambda step: math.nan if step == 50 else falling(step))
+    assert noise_of_eval(holed) == pytest.approx(0.0, abs=1e-12)
+    assert noise_of_eval(curve()) is None
+    assert least_gain(curve()) is None
+    assert lowest_as_range(curve(falling, evals=(10, 20))) is None
+
+
+def test_the_fit_recovers_its_line_and_its_interval_holds_new_points():
+    inside = 0
+    for seed in range(200):
+        jitter = np.random.default_rng(seed).normal(0, 0.01, 11)
+        made = curve(lambda step, jitter=jitter: falling(step) + jitter[step // 10])
+        expected = fit_log_steps(made).at(150)
+        new = falling(150) + np.random.default_rng(10_000 + seed).normal(0, 0.01)
+        inside += expected.low <= new <= expected.high
+    assert 165 <= inside <= 195  # 90 % of 200 is 180, give or take 3.5 standard deviations
+
+
+def test_lists_from_a_file_and_tuples_from_a_recipe_are_the_same_setting():
+    config = {**GUIDE_CONFIG, "lora_target": ("q_proj", "v_proj")}
+    tried = past("run-2", 0.7, num_train_epochs=9.0, lora_target=["q_proj", "v_proj"])
+    prescription = prescribe(case("underfit", config=config, made=curve(falling), history=(tried,)))
+    assert one(prescription).key == "learning_rate"
