@@ -65,6 +65,7 @@ class Curve:
     eval_rows        : number of validation rows behind each eval point, None if unknown
     config           : the recipe keys that are known, under Tunewright's names; possibly empty
     batch_rows       : step -> 1-based row numbers of that step's batch, when the trainer recorded them
+    objective        : "nll", or "reward" when the log has reward columns (DPO, GRPO, PPO): then loss is no NLL
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Curve:
     eval_rows: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     batch_rows: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    objective: str = "nll"
 
     @property
     def logged_every(self) -> int:

@@ -25,6 +25,10 @@ Count = Annotated[int, Field(ge=1)]
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    def __json__(self) -> dict[str, Any]:
+        """Its form in JSON documents (:func:`tunewright.schema.jsonio.plain`)."""
+        return self.model_dump(mode="json")
+
 
 class Mixed(_Strict):
     """One data source of a weighted mixture: each row of ``path`` is drawn ``weight`` times per epoch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -80,32 +81,32 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_value(text: str, *, where: str) -> Any:
-    """One YAML value; ``a+b`` is a list of words; ``1e-4`` is a number (plain YAML would call it text)."""
+    """One YAML value; ``a+b`` is a list of words; ``1e-4`` is a number."""
     if "+" in text and all(part.isidentifier() for part in text.split("+")):
         return text.split("+")
-    return _numbers(_load(text, where))
+    return _load(text, where)
 
 
-def _numbers(value: Any) -> Any:
+def _tidy(value: Any) -> Any:
+    """Keys as text, and dates as the text they were: no recipe key holds a date, but a path may look like one."""
     if isinstance(value, dict):
-        return {str(key): _numbers(item) for key, item in value.items()}
+        return {str(key): _tidy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str) and value[:1] in "0123456789.-+" and value[:1]:
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+        return [_tidy(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _load(text: str, where: str) -> Any:
+    """The YAML value (version 1.2, so ``1e-4`` is a number and a quoted one is text)."""
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return _tidy(YAML(typ="safe", pure=True).load(text))
     except YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         place = where if line is None else f"{where}, line {line + 1}"
         raise RecipeError(f"{place}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        # tags that lie (!!int x), impossible dates, endless digits, lists that hold themselves
+        raise RecipeError(f"{where}: not YAML that can be meant: {error}") from None
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -118,7 +119,6 @@ def read_settings(path: Path) -> dict[str, Any]:
     values = _load(text, str(path))
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: expected a mapping of recipe keys to values", hint="tunewright plan --schema")
-    values = _numbers(values)
     check_keys(values, where=str(path))
     return {str(key): value for key, value in values.items()}
 

@@ -1,0 +1,38 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+# Each makes .venv here, installs what is missing by package name, and does its job.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# two test workers share two cores: one BLAS thread each, or they get many times slower
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test test-full lint types clean
+.DEFAULT_GOAL := demo
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tunewright needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (once; a few minutes on a new machine)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,qlora,test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/tunewright tune demo --runs-dir runs
+
+test: $(STAMP) lint types
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-full: $(STAMP) lint types
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv runs .mypy_cache .ruff_cache

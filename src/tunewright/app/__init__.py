@@ -1,0 +1,1 @@
+"""One use case per verb: the Python API behind the command line."""

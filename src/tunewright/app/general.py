@@ -1,0 +1,85 @@
+"""Material against forgetting: what the base itself answers to bundled prompts, kept beside the runs that use it.
+
+The answers are written once, into ``general.json`` of the run or tuning folder, so that a resumed run mixes in the
+very same rows; asking costs only what a run needs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tunewright.app.prepare import Prepared
+from tunewright.app.watch import Watch
+from tunewright.data.rows import Row
+from tunewright.data.tokens import TokenRow, encode_rows
+from tunewright.engine.base import Base
+from tunewright.probes.general import general_material, mix, replay_rows_from_file
+from tunewright.record.files import write_whole
+from tunewright.schema import jsonio
+from tunewright.schema.recipe import Replay
+
+PROBE_ROWS = 60
+"""Enough for a standard error of a few hundredths of a nat per token on the models measured."""
+
+
+@dataclass
+class General:
+    """Asks the base when something is needed and remembers its answers. ``tokens``: forwarded so far."""
+
+    base: Base
+    folder: Path
+    watch: Watch
+    tokens: int = 0
+    _answers: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        file = self.folder / "general.json"
+        if file.is_file():
+            self._answers = jsonio.loads(file.read_bytes())["answers"]
+
+    def probe(self, prepared: Prepared) -> tuple[TokenRow, ...]:
+        """Token rows of the forgetting probe: the base's own answers and a plain text."""
+        material = general_material(self._answer, probe_count=PROBE_ROWS, replay_count=0, seed=prepared.recipe.seed)
+        return _tokens(prepared, material.probe)
+
+    def training_rows(self, prepared: Prepared) -> tuple[TokenRow, ...]:
+        """The training rows with replay mixed in at the recipe's share."""
+        replay = prepared.recipe.replay
+        if replay is None:
+            return prepared.train.rows
+        rows = _tokens(prepared, self._replay(prepared, replay))
+        return mix(prepared.train.rows, rows, share=replay.share, seed=prepared.recipe.seed)
+
+    def _replay(self, prepared: Prepared, replay: Replay) -> tuple[Row, ...]:
+        if replay.data != "general":
+            return replay_rows_from_file(Path(replay.data))
+        wanted = math.ceil(replay.share / (1 - replay.share) * len(prepared.train.rows))
+        return general_material(
+            self._answer, probe_count=PROBE_ROWS, replay_count=wanted, seed=prepared.recipe.seed
+        ).replay
+
+    def _answer(self, prompts: Sequence[str]) -> Sequence[str | None]:
+        from tunewright.exam.ask import answer_all
+
+        new = [prompt for prompt in prompts if prompt not in self._answers]
+        if new:
+            answers = answer_all(
+                self.base.model,
+                self.base.tokenizer,
+                new,
+                on_progress=lambda done, total: self.watch.working("asking the base what it knows", done, total),
+            )
+            self.tokens += answers.tokens
+            self._answers |= dict(zip(new, answers.finished, strict=True))
+            write_whole(self.folder / "general.json", jsonio.dumps({"answers": self._answers}))
+        return [self._answers[prompt] for prompt in prompts]
+
+
+def _tokens(prepared: Prepared, rows: Sequence[Row]) -> tuple[TokenRow, ...]:
+    """Chat rows and raw-text rows as token rows, under the run's own template and length."""
+    return encode_rows(
+        tuple(rows), prepared.tokenizer, loss_on="assistant", max_length=prepared.facts.max_length, stage="sft"
+    ).rows

@@ -1,0 +1,111 @@
+"""next: the recipe of the next run, from a run, a log, grown data, or runs typed by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunewright.app.runs import settings_of
+from tunewright.curve.read import read_curves
+from tunewright.data.read import read_rows
+from tunewright.data.sources import open_source
+from tunewright.doctor.diagnose import diagnose as read_curve
+from tunewright.prescribe.case import Case
+from tunewright.prescribe.grown import grown_data, grown_prescription
+from tunewright.prescribe.prescribe import Policy, apply, resolve
+from tunewright.prescribe.table import read_table
+from tunewright.prescribe.table_next import next_from_table
+from tunewright.record.files import write_whole
+from tunewright.record.run import Run
+from tunewright.schema.errors import UsageError
+from tunewright.schema.prescription import Prescription
+from tunewright.schema.recipe import Recipe
+from tunewright.schema.recipe_io import make_recipe, to_yaml
+
+POLICIES: tuple[Policy, ...] = ("evidence", "guide")
+
+
+def next_recipe(
+    run: str | Path = "", *, policy: str = "evidence", data: str = "", table: str = "", out: str = ""
+) -> dict[str, Any]:
+    """What to change for the next run, and the recipe with it changed. Returns the ``next`` JSON.
+
+    run   : a run folder, or any tool's log; with a log alone the changes are relative
+    data  : the training data has grown to this file: three options with their arithmetic
+    table : a CSV of runs typed by hand
+    out   : write the next recipe there (needs a run folder with its recipe)
+    Raises UsageError when there is nothing to go by.
+    """
+    chosen: Policy = "guide" if policy == "guide" else "evidence"
+    if policy not in POLICIES:
+        raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
+    if table:
+        answer = _from_table(Path(table), chosen, data)
+    elif run and data:
+        answer = _from_grown_data(Path(run), data, chosen)
+    elif run:
+        answer = _from_run(Path(run), chosen)
+    else:
+        raise UsageError(
+            "nothing to go by: expected a run, a log or --table",
+            hint="tunewright next runs/train-1",
+        )
+    if out:
+        answer["written"] = _write(answer["recipe"], answer["prescription"], Path(out))
+    return answer
+
+
+def _from_run(path: Path, policy: Policy) -> dict[str, Any]:
+    settings = settings_of(Run(path)) if path.is_dir() else {}
+    curve = read_curves(path)[0]
+    case = Case(diagnosis=read_curve(curve), curve=curve, config=settings or curve.config, rows=_rows_of(Run(path)))
+    resolved = resolve(case, policy)
+    return _answer(resolved.prescription, resolved.options, settings)
+
+
+def _rows_of(run: Run) -> int | None:
+    rows = run.read().get("rows", {}) if run.path.is_dir() else {}
+    return rows.get("train")
+
+
+def _from_grown_data(path: Path, data: str, policy: Policy) -> dict[str, Any]:
+    run = Run(path)
+    old_rows, new_rows = _rows_of(run), len(read_rows(open_source(data)).rows)
+    if old_rows is None:
+        raise UsageError(
+            f"{path}: the run does not say how many rows it was trained on",
+            hint="next --table runs.csv",
+        )
+    settings = settings_of(run)
+    prescription = grown_prescription(old_rows, new_rows, settings, policy)
+    answer = _answer(prescription, grown_data(old_rows, new_rows, settings, policy), settings)
+    if answer["recipe"]:
+        answer["recipe"]["data"] = data
+    return answer
+
+
+def _from_table(path: Path, policy: Policy, data: str) -> dict[str, Any]:
+    new_rows = len(read_rows(open_source(data)).rows) if data else None
+    found = next_from_table(read_table(path), policy, new_rows)
+    verdicts = [{"run": f"run {one.run.line - 1}", "verdict": one.text, "word": one.word} for one in found.verdicts]
+    answer = _answer(found.prescription, found.options, {})
+    return {**answer, "recipe": dict(found.settings) or None, "rows": found.rows, "verdicts": verdicts}
+
+
+def _answer(prescription: Prescription, options: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    return {"prescription": prescription, "recipe": _next(prescription, settings), "options": options}
+
+
+def _next(prescription: Prescription, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The whole next recipe as plain values; None when the run's own recipe is not known."""
+    if not settings:
+        return None
+    changed: Recipe = apply(make_recipe(settings), prescription)
+    return changed.model_dump(mode="json")
+
+
+def _write(recipe: dict[str, Any] | None, prescription: Prescription, out: Path) -> str:
+    if recipe is None or "model" not in recipe:
+        raise UsageError("--out: the run's own recipe is not known, so the next one cannot be written whole")
+    write_whole(out, to_yaml(make_recipe(recipe), {change.key: change.why for change in prescription.changes}))
+    return str(out)

@@ -1,0 +1,124 @@
+"""From a request to everything a run needs but the model's weights: rows, tokens, facts and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tunewright.app.request import Request, given_settings
+from tunewright.data.check import CheckReport, check_rows
+from tunewright.data.dataset import Dataset, load_dataset
+from tunewright.data.dataset import facts as data_facts
+from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_model
+from tunewright.data.tokens import Encoded, default_max_length, encode_rows
+from tunewright.plan.machine import this_machine
+from tunewright.plan.planner import make_plan, settings_before_reading
+from tunewright.schema.errors import DataError
+from tunewright.schema.facts import DataFacts, ModelFacts
+from tunewright.schema.plan import Plan
+from tunewright.schema.prescription import Change
+from tunewright.schema.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows as text and as tokens, the check of them, and the plan whose recipe will be run."""
+
+    plan: Plan
+    dataset: Dataset
+    tokenizer: Any
+    train: Encoded
+    val: Encoded
+    check: CheckReport
+    facts: DataFacts
+    model: ModelFacts
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    @property
+    def tokens_per_row(self) -> float:
+        return self.train.tokens / max(1, len(self.train.rows))
+
+
+def prepare(request: Request, *, refuse_faults: bool = True) -> Prepared:
+    """Read, encode, check and plan. Raises DataError for error-level faults (unless told not to refuse)."""
+    given = given_settings(request)
+    given["model"] = resolve_model(str(given["model"]))
+    return prepare_settings(given, request, refuse_faults=refuse_faults)
+
+
+def prepare_settings(given: Mapping[str, Any], request: Request, *, refuse_faults: bool = True) -> Prepared:
+    """The same from recipe keys; the rest of the request (preset, task, VRAM) still counts."""
+    model = model_facts(given["model"])
+    reading = settings_before_reading(
+        given, context=model.context, preset=request.preset or None, vram_GiB=request.vram_GiB
+    )
+    dataset = load_dataset({**given, **reading})
+    tokenizer = load_tokenizer(given["model"], given.get("template"))
+    max_length = int(reading.get("max_length") or default_max_length(model.context))
+    stage = str(reading.get("stage", "sft"))
+    train, val, test = (
+        encode_rows(
+            rows, tokenizer, loss_on=str(reading.get("loss_on", "assistant")), max_length=max_length, stage=stage
+        )
+        for rows in (dataset.train, dataset.val, dataset.test)
+    )
+    check = check_rows(dataset, train, val, test)
+    if refuse_faults:
+        refuse(check, str(given["data"]))
+    facts = data_facts(dataset, train, val, max_length=max_length, stage=stage)
+    plan = make_plan(
+        facts,
+        model,
+        this_machine(),
+        given=given,
+        preset=request.preset or None,
+        task=request.task or None,
+        vram_GiB=request.vram_GiB,
+    )
+    return Prepared(plan, dataset, tokenizer, train, val, check, facts, model)
+
+
+def replanned(prepared: Prepared, recipe: Recipe, changes: tuple[Change, ...]) -> Prepared:
+    """The same data under another recipe; changed values carry the reason of their change.
+
+    A change of how the data is read (length, template, loss, split) reads it again.
+    """
+    given = recipe.model_dump()
+    read_anew = any(given[key] != getattr(prepared.recipe, key) for key in READ_KEYS)
+    if read_anew:
+        prepared = prepare_settings(given, Request())
+    plan = make_plan(prepared.facts, prepared.model, this_machine(), given=given)
+    reasons = {value.key: value for value in prepared.plan.values}
+    reasons |= {
+        change.key: replace(reasons[change.key], value=change.after, why=change.why, source=change.source)
+        for change in changes
+        if change.key in reasons
+    }
+    values = tuple(replace(reasons[value.key], value=value.value) for value in plan.values)
+    return replace(prepared, plan=replace(plan, values=values))
+
+
+READ_KEYS = ("data", "val", "test", "val_size", "template", "loss_on", "max_length", "stage", "seed")
+"""Keys that decide how the data is read, split and cut."""
+
+
+def refuse(check: CheckReport, data: str) -> None:
+    """Raise one DataError that names every error-level fault with its rows."""
+    errors = [fault for fault in check.faults if fault.severity == "error"]
+    if errors:
+        named = "; ".join(f"{fault.fault} in {rows_text(fault.rows)}: {fault.why}" for fault in errors)
+        raise DataError(f"{data}: {named}", hint=f"tunewright check {data}", code=errors[0].fault)
+
+
+def rows_text(rows: tuple[int, ...], shown: int = 8) -> str:
+    """
+    >>> rows_text((3,)), rows_text((1, 2, 3), shown=2)
+    ('row 3', 'rows 1, 2 and 1 more')
+    """
+    named = ", ".join(str(row) for row in rows[:shown])
+    more = f" and {len(rows) - shown} more" if len(rows) > shown else ""
+    return f"row{'s' if len(rows) > 1 else ''} {named}{more}"

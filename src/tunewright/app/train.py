@@ -1,0 +1,86 @@
+"""train: one run, planned, trained, read, and written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunewright.app.general import General
+from tunewright.app.prepare import Prepared, prepare, prepare_settings
+from tunewright.app.request import Request
+from tunewright.app.run_one import Work, describe_run, run_one, same_data
+from tunewright.app.watch import Silent, Watch
+from tunewright.engine.base import Base, load_base
+from tunewright.record.run import create_run, free_name, open_run
+from tunewright.schema.errors import UsageError
+from tunewright.schema.recipe_io import read_settings
+
+
+def train(
+    data: str = "",
+    *,
+    request: Request | None = None,
+    runs_dir: str | Path = "runs",
+    name: str = "",
+    watch: Watch | None = None,
+    command: str = "",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Plan and train one run. Keyword arguments are recipe keys and win over everything planned.
+
+    Returns the ``train`` JSON as a dict. Raises the errors of :mod:`tunewright.schema.errors`.
+
+    ``tw.train("rows.jsonl", model="Qwen/Qwen3-0.6B", learning_rate=2e-4)``
+    """
+    watch = watch or Silent()
+    request = request or Request(data=data, settings=settings)
+    prepared = prepare(request)
+    runs_dir = Path(runs_dir)
+    run = create_run(runs_dir, name or free_name(runs_dir, "train"), about={"command": command})
+    describe_run(run, prepared)
+    base = load_recipe_base(prepared, watch)
+    work = work_for(prepared, General(base, run.path, watch))
+    return run_one(run, prepared.plan, work, base, watch)
+
+
+def resume(run_path: str | Path, *, watch: Watch | None = None) -> dict[str, Any]:
+    """Go on with an interrupted run; it ends with the same losses as if it had never stopped.
+
+    Raises UsageError when the run already finished or its data has changed since.
+    """
+    watch = watch or Silent()
+    run = open_run(Path(run_path))
+    if run.status() == "finished":
+        raise UsageError(
+            f"{run.path}: the run is finished, there is nothing to resume", hint=f"tunewright diagnose {run.path}"
+        )
+    recipe_file = run.path / "recipe.yaml"
+    if not recipe_file.is_file():
+        raise UsageError(
+            f"{run.path}: no recipe.yaml, the run was stopped before it was planned", hint="start it again"
+        )
+    prepared = prepare_settings(read_settings(recipe_file), Request())
+    if not same_data(run, prepared.dataset.sha256):
+        raise UsageError(
+            f"{run.path}: the data has changed since this run started; it cannot go on exactly",
+            hint=f"tunewright train {recipe_file} --name NEW",
+        )
+    base = load_recipe_base(prepared, watch)
+    work = work_for(prepared, General(base, run.path, watch))
+    return run_one(run, prepared.plan, work, base, watch, resume=True)
+
+
+def load_recipe_base(prepared: Prepared, watch: Watch) -> Base:
+    """The frozen base the recipe names, with the reason for its number format said aloud."""
+    recipe = prepared.recipe
+    watch.say(f"loading {recipe.model}")
+    return load_base(recipe.model, method=recipe.method, precision=recipe.precision, template=recipe.template)
+
+
+def work_for(prepared: Prepared, general: General, *, probe: bool = False) -> Work:
+    """Token rows for one run: the data, replay mixed in at the recipe's share, and the probe if asked for."""
+    return Work(
+        train=general.training_rows(prepared),
+        val=prepared.val.rows,
+        probe=general.probe(prepared) if probe else (),
+    )

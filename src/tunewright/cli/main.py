@@ -1,0 +1,96 @@
+"""The command line: verbs, one way to print answers, one way to print errors, the published exit codes.
+
+stdout is data, stderr is talk. Nothing heavy is imported here: a verb loads what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+import typer
+
+from tunewright.cli import read_verbs, run_verbs
+from tunewright.schema import jsonio
+from tunewright.schema.errors import Exit, TunewrightError, UsageError
+
+app = typer.Typer(
+    name="tunewright",
+    help="Fine-tuning of language models that finds its own sweet spot.",
+    epilog="Try: tunewright tune demo",
+    add_completion=False,
+    rich_markup_mode=None,  # plain help needs no extra import: --help answers at once
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+run_verbs.register(app)
+read_verbs.register(app)
+
+
+def main() -> None:
+    """Entry point of the ``tunewright`` command."""
+    sys.excepthook = report_bug
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Every error a user can cause becomes one line (or one JSON)."""
+    wants_json = "--json" in arguments
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="tunewright", standalone_mode=False)
+        return int(code) if isinstance(code, int) else Exit.OK
+    except TunewrightError as error:
+        return fail(error, wants_json)
+    except typer.TyperException as error:
+        return fail(UsageError(_usage_message(error), hint=_help_for(error)), wants_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return fail(TunewrightError("stopped at once", code="interrupted"), wants_json, Exit.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output (head, less) went away: nothing is wrong
+        sys.stderr.close()
+        return Exit.OK
+
+
+def _usage_message(error: typer.TyperException) -> str:
+    """With the name of the option where the library knows it."""
+    described = getattr(error, "format_message", None)
+    return str(described()) if described else str(error)
+
+
+def _help_for(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context else "tunewright --help"
+
+
+def fail(error: TunewrightError, wants_json: bool, code: int | None = None) -> int:
+    """Print an error in one line with its next command, as JSON on stdout when asked for."""
+    if wants_json:
+        said = {"code": error.code, "message": error.message, "hint": error.hint}
+        sys.stdout.buffer.write(jsonio.document({"error": said}))
+        sys.stdout.flush()
+    else:
+        sys.stderr.write("error: " + one_line(error.message) + "\n")
+        sys.stderr.write(f"hint: {one_line(error.hint)}\n" if error.hint else "")
+    return int(error.exit_code if code is None else code)
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks or control characters: what a file contains must not steer a terminal.
+
+    >>> one_line("a\\nb\\x1b[31m")
+    'a b?[31m'
+    """
+    return "".join(" " if char in "\r\n\t" else char if char.isprintable() else "?" for char in text)
+
+
+def report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What is left after :func:`run` is our mistake: show where, and ask for a report."""
+    import traceback
+
+    traceback.print_exception(kind, error, trace)
+    sys.stderr.write("\nerror: this is a bug in Tunewright, not in what you did.\n")
+    sys.stderr.write("hint: please report it with the lines above and the output of: tunewright env\n")
+
+
+if __name__ == "__main__":
+    main()

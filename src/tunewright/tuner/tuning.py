@@ -1,0 +1,196 @@
+"""The series of runs: run, read, change one thing, run again, until no change would help beyond noise.
+
+Pure but for what ``run`` does: given the same outcomes it takes the same decisions, so a tuning that was
+killed is resumed by going through it again with the finished runs answered from their folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from tunewright.doctor.thresholds import FORGETTING_NATS
+from tunewright.prescribe.case import Case
+from tunewright.prescribe.prescribe import apply, prescribe
+from tunewright.schema.curve import Curve
+from tunewright.schema.facts import RunSummary
+from tunewright.schema.finding import Diagnosis
+from tunewright.schema.prescription import Change, Prescription, Range
+from tunewright.schema.recipe import Recipe
+from tunewright.tuner.budget import Budget, Spent, exhausted
+
+Goal = Literal["balanced", "eval"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of a tuning showed."""
+
+    name: str
+    recipe: Recipe
+    summary: RunSummary
+    diagnosis: Diagnosis
+    curve: Curve
+    spent: Spent
+    stopped_because: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of the tuning with what led to it: the changes, their reason, and what they were expected to give."""
+
+    outcome: Outcome
+    changes: tuple[Change, ...]
+    why: str
+    predicted: Range | None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A finished series. ``best`` is the step that is kept; ``stopped_because`` the rule that ended it, in words."""
+
+    steps: tuple[Step, ...]
+    best: Step
+    spent: Spent
+    stopped_because: str
+
+
+class Runner(Protocol):
+    """Runs one recipe under a name and says what came of it; a run already finished is answered from its folder."""
+
+    def __call__(self, name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a recipe would take: training tokens (evaluations at half weight included) and seconds."""
+
+    tokens: float
+    seconds: float
+
+
+def tune(
+    first: Recipe,
+    *,
+    run: Runner,
+    cost_of: Callable[[Recipe], Costs],
+    budget: Budget,
+    goal: Goal = "balanced",
+    rows: int,
+    spent: Spent | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+    on_step: Callable[[tuple[Step, ...], Step], None] = lambda steps, best: None,
+) -> Tuning:
+    """Run ``first`` and then whatever its reading asks for, until the stop rule or the budget ends it.
+
+    Stop rule: no change left whose predicted gain exceeds noise. ``spent``: used before the first run (probes).
+    ``tell`` gets one line of plain text for every decision; ``on_step`` all steps and the best one after each run.
+    """
+    used = spent or Spent()
+    steps: tuple[Step, ...] = ()
+    recipe, why = first, "the planned first run"
+    changes: tuple[Change, ...] = ()
+    while True:
+        outcome = run(f"run-{len(steps) + 1}", recipe, changes, why)
+        used = used.plus(outcome.spent)
+        steps = (*steps, Step(outcome, changes, why, _prediction(changes)))
+        best = choose(steps, goal)
+        on_step(steps, best)
+        tell(describe(steps[-1], best))
+        prescription = prescribe(case_of(steps, best, rows), "evidence")
+        if prescription.keep:
+            return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {prescription.why}")
+        recipe = apply(best.outcome.recipe, prescription)
+        refusal = _already_run(recipe, steps) or _refused(recipe, cost_of, budget, used)
+        if refusal:
+            return Tuning(steps, best, used, refusal)
+        changes, why = prescription.changes, prescription.why
+        tell(announce(prescription))
+
+
+def _prediction(changes: tuple[Change, ...]) -> Range | None:
+    return next((change.predicted for change in changes if change.predicted is not None), None)
+
+
+def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
+    """The same recipe again would give the same losses: that is the end of the road, not another run."""
+    twin = next((step.outcome.name for step in steps if step.outcome.recipe == recipe), None)
+    return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin}" if twin else ""
+
+
+def _refused(recipe: Recipe, cost_of: Callable[[Recipe], Costs], budget: Budget, used: Spent) -> str:
+    cost = cost_of(recipe)
+    refusal = exhausted(budget, used, cost.tokens, cost.seconds)
+    return f"the budget is used up: {refusal}" if refusal else ""
+
+
+def choose(steps: tuple[Step, ...], goal: Goal) -> Step:
+    """The step to keep. ``eval``: lowest evaluation loss. ``balanced``: the same among runs that keep old skills
+    (forgetting at most the doctor's threshold); when none does, the one that forgets least.
+
+    A sick run is kept only when all are; a run without evaluation loss counts as infinitely bad.
+    """
+    well = [step for step in steps if step.outcome.diagnosis.health != "sick"] or list(steps)
+    if goal == "balanced":
+        keeps = [step for step in well if (step.outcome.summary.forgetting or 0.0) <= FORGETTING_NATS.value]
+        if not keeps:
+            return min(well, key=lambda step: step.outcome.summary.forgetting or 0.0)
+        well = keeps
+    return min(well, key=_eval_loss)
+
+
+def _eval_loss(step: Step) -> float:
+    loss = step.outcome.summary.eval_loss
+    return float("inf") if loss is None or loss != loss else loss
+
+
+def case_of(steps: tuple[Step, ...], best: Step, rows: int) -> Case:
+    """What the prescriber is told: the reading of the best run so far and everything tried before."""
+    outcome = best.outcome
+    history = tuple(
+        replace(step.outcome.summary, changed=tuple(change.key for change in step.changes)) for step in steps
+    )
+    return Case(
+        diagnosis=outcome.diagnosis,
+        curve=outcome.curve,
+        config=outcome.recipe.model_dump(),
+        rows=rows,
+        history=history,
+    )
+
+
+def describe(step: Step, best: Step) -> str:
+    """One line on what a run showed."""
+    summary, diagnosis = step.outcome.summary, step.outcome.diagnosis
+    parts = [f"{step.outcome.name}: curve {diagnosis.health}"]
+    if summary.eval_loss is not None:
+        parts.append(f"eval loss {_fall(summary)}")
+    if summary.forgetting is not None:
+        parts.append(f"forgetting {summary.forgetting:+.2f} nats per token")
+    named = [finding.symptom for finding in diagnosis.findings if finding.severity != "info"]
+    parts += [f"found {', '.join(named)}"] if named else []
+    parts += ["best so far"] if step is best else [f"{best.outcome.name} stays the best"]
+    return "; ".join(parts)
+
+
+def _fall(summary: RunSummary) -> str:
+    if summary.base_eval_loss is None:
+        return f"{summary.eval_loss:.4f}"
+    return f"{summary.base_eval_loss:.3f} -> {summary.eval_loss:.4f}"
+
+
+def announce(prescription: Prescription) -> str:
+    """One line on what the next run changes and why."""
+    changed = ", ".join(
+        f"{change.key} {_short(change.before)} -> {_short(change.after)}" for change in prescription.changes
+    )
+    return f"next: {changed}; {prescription.why}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return " ".join(f"{key} {_short(item)}" for key, item in value.items())
+    return "none" if value is None else str(value)
