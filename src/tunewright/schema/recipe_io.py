@@ -56,7 +56,8 @@ def _unknown(key: str) -> str:
 def _fault(item: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return _unknown(str(item["loc"][-1]))
+        *outer, key = (str(part) for part in item["loc"])
+        return f"{'.'.join(outer)}: unknown key {key!r}" if outer else _unknown(key)
     if item["type"] == "missing":
         return f"{place} is missing"
     message = str(item["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,34 @@
+"""Where the plan's numbers come from: each source by title and date, written once."""
+
+from __future__ import annotations
+
+UNDERSTANDING = "LLM Fine-Tuning Guide: Understanding Training Parameters (2025-10)"
+KEY_HYPERPARAMETERS = "Understanding Key Hyperparameters When Fine-Tuning an LLM (genmind.ch, 2025-01)"
+TRAINING_PROCESS = "The Training Process (undated)"
+MASTERING = "Mastering Large Model Training: Practical Parameter Tuning (undated)"
+
+GIVEN = "given by you"
+TUNEWRIGHT = "Tunewright's own rule (2026)"
+ARITHMETIC = "arithmetic from the counted rows (2026)"
+
+LORA_WITHOUT_REGRET = "LoRA Without Regret (Thinking Machines Lab, 2025-09)"
+TINKER_SWEEP = "tinker-cookbook, 548 public LoRA runs on 35 models, read again (Thinking Machines Lab, 2026)"
+TINKER_WIDTH = "tinker-cookbook, get_lr (Thinking Machines Lab, 2026)"
+MEASURED_SMALL = "Tunewright, measured on its bundled small model (2026)"
+STRAIGHT_TO_ZERO = "Straight to Zero: Why Linearly Decaying the Learning Rate to Zero Works Best for LLMs (2025-02)"
+BATCH_BIAS = "Beware of the Batch Size: Hyperparameter Bias in Evaluating LoRA (2026-02)"
+QLORA = "QLoRA: Efficient Finetuning of Quantized LLMs (2023-05)"
+ADAM = "Adam: A Method for Stochastic Optimization (2014-12)"
+ADAMW = "Decoupled Weight Decay Regularization (2017-11)"
+REPEATED_DATA = "Scaling Data-Constrained Language Models (2023-05)"
+FIXED_DURATIONS = "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations (2024-05)"
+CHECKPOINTING = "Training Deep Nets with Sublinear Memory Cost (2016-04)"
+
+
+def title(source: str) -> str:
+    """The title without the date in brackets, for use inside a sentence.
+
+    >>> title(TRAINING_PROCESS)
+    'The Training Process'
+    """
+    return source.split(" (")[0]

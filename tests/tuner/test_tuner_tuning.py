@@ -1,0 +1,156 @@
+"""The series of runs, driven by a runner whose curves are computed from the recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tunewright.doctor.diagnose import diagnose
+from tunewright.schema.curve import Curve, Series
+from tunewright.schema.errors import UsageError
+from tunewright.schema.facts import RunSummary
+from tunewright.schema.prescription import Change
+from tunewright.schema.recipe import Recipe
+from tunewright.tuner.budget import Budget, Spent, default_budget, exhausted, parse_budget
+from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning, choose, tune
+
+ROWS, BATCH = 800, 16
+PER_EPOCH = ROWS // BATCH
+FIRST = Recipe(model="m", data="d.jsonl", per_device_train_batch_size=BATCH, num_train_epochs=8.0)
+
+
+def made_curve(recipe: Recipe, *, forgets: bool, rises_after: float) -> Curve:
+    """Losses that fall towards a floor; eval rises after ``rises_after`` epochs; the probe rises without replay."""
+    total = round(recipe.num_train_epochs * PER_EPOCH)
+    noise = np.random.default_rng(0)
+    steps = np.arange(1, total + 1)
+    loss = 0.3 + 3.0 * np.exp(-steps / 40) + 0.01 * noise.standard_normal(total)
+    evals = np.unique(np.linspace(0, total, 11).astype(int))
+    epoch = evals / PER_EPOCH
+    eval_loss = 0.35 + 3.0 * np.exp(-evals / 40) + 0.08 * np.clip(epoch - rises_after, 0, None)
+    general = 0.1 + (0.25 * epoch if forgets and recipe.replay is None else 0 * epoch)
+    return Curve(
+        "tunewright",
+        "",
+        Series(steps, loss),
+        eval_loss=Series(evals, eval_loss),
+        general_loss=Series(evals, general),
+        learning_rate=Series(steps, np.linspace(1, 0.001, total) * recipe.learning_rate),
+        total_steps=total,
+        steps_per_epoch=float(PER_EPOCH),
+        eval_rows=100,
+        config=recipe.model_dump(),
+    )
+
+
+def runner(*, forgets: bool = False, rises_after: float = math.inf) -> Callable[..., Outcome]:
+    def run(name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
+        curve = made_curve(recipe, forgets=forgets, rises_after=rises_after)
+        best = int(np.argmin(curve.eval_loss.values))
+        summary = RunSummary(
+            name=name,
+            config=recipe.model_dump(),
+            eval_loss=float(curve.eval_loss.values[best]),
+            base_eval_loss=curve.base_eval_loss,
+            best_epoch=float(curve.eval_loss.steps[best]) / PER_EPOCH,
+            forgetting=float(curve.general_loss.values[best] - curve.general_loss.values[0]),
+            health="healthy",
+        )
+        spent = Spent(train_tokens=1000 * round(recipe.num_train_epochs), runs=1)
+        return Outcome(name, recipe, summary, diagnose(curve), curve, spent, "all steps done")
+
+    return run
+
+
+def go(run: Callable[..., Outcome], **given: object) -> tuple[Tuning, list[str]]:
+    said: list[str] = []
+    options = {"budget": Budget(), "rows": ROWS, "cost_of": lambda recipe: Costs(1000.0, 1.0), **given}
+    return tune(FIRST, run=run, tell=said.append, **options), said  # type: ignore[arg-type]
+
+
+def test_a_healthy_run_is_kept_and_nothing_else_is_run() -> None:
+    tuning, said = go(runner())
+    assert [step.outcome.name for step in tuning.steps] == ["run-1"]
+    assert "no change left" in tuning.stopped_because
+    assert said[0].startswith("run-1: curve healthy")
+
+
+def test_forgetting_is_answered_with_replay_and_the_run_that_keeps_skills_is_kept() -> None:
+    tuning, said = go(runner(forgets=True))
+    assert tuning.steps[1].outcome.recipe.replay is not None
+    assert [change.key for change in tuning.steps[1].changes] == ["replay"]
+    assert tuning.best.outcome.name == "run-2"
+    assert any("replay" in line for line in said)
+
+
+def test_under_goal_eval_the_lowest_loss_is_kept_whatever_is_forgotten() -> None:
+    steps = go(runner(forgets=True))[0].steps
+    assert choose(steps, "eval").outcome.summary.eval_loss == min(s.outcome.summary.eval_loss for s in steps)
+
+
+def test_overfitting_is_answered_with_fewer_epochs() -> None:
+    tuning, _ = go(runner(rises_after=3.0))
+    assert tuning.steps[0].outcome.diagnosis.has("overfit")
+    epochs = [step.outcome.recipe.num_train_epochs for step in tuning.steps]
+    assert len(epochs) > 1
+    assert epochs[1] < epochs[0]
+
+
+def test_the_budget_ends_a_tuning_with_the_reason_in_words() -> None:
+    tuning, _ = go(runner(forgets=True), budget=Budget(tokens=8500))
+    assert len(tuning.steps) == 1
+    assert tuning.stopped_because.startswith("the budget is used up")
+    assert tuning.best is tuning.steps[0]
+
+
+def test_every_run_is_reported_as_it_ends() -> None:
+    seen: list[int] = []
+
+    def on_step(steps: tuple[Step, ...], best: Step) -> None:
+        assert best in steps
+        seen.append(len(steps))
+
+    tuning, _ = go(runner(forgets=True), on_step=on_step)
+    assert seen == list(range(1, len(tuning.steps) + 1))
+
+
+def test_the_same_outcomes_give_the_same_tuning() -> None:
+    first, second = (go(runner(forgets=True))[0] for _ in range(2))
+    assert [step.outcome.recipe for step in first.steps] == [step.outcome.recipe for step in second.steps]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "seconds", "runs"),
+    [
+        ("5epochs", 5000.0, math.inf, 100),
+        ("30m", math.inf, 1800.0, 100),
+        ("2Mtokens", 2e6, math.inf, 100),
+        ("1epoch", 1000.0, math.inf, 100),
+        ("6runs", math.inf, math.inf, 6),
+        ("45s", math.inf, 45.0, 100),
+        ("2h", math.inf, 7200.0, 100),
+    ],
+)
+def test_budgets_as_people_write_them(text: str, tokens: float, seconds: float, runs: int) -> None:
+    budget = parse_budget(text, tokens_per_epoch=1000)
+    assert (budget.tokens, budget.seconds, budget.runs) == (tokens, seconds, runs)
+
+
+@pytest.mark.parametrize("text", ["", "five", "5", "-3epochs", "3 weeks", "1e9tokens"])
+def test_budgets_that_cannot_be_meant_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--budget"):
+        parse_budget(text, 1000)
+
+
+def test_the_default_budget_grows_for_small_data() -> None:
+    assert default_budget(rows=825, tokens_per_epoch=8250).tokens == 16 * 8250
+    assert default_budget(rows=90, tokens_per_epoch=900).tokens == 100 * 900
+
+
+def test_evaluation_counts_half() -> None:
+    spent = Spent(train_tokens=100, eval_tokens=100)
+    assert exhausted(Budget(tokens=149), spent)
+    assert not exhausted(Budget(tokens=150), spent)
