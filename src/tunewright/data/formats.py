@@ -1,0 +1,162 @@
+"""File formats: bytes in, numbered records out. A record that cannot be read says why; the others go on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tunewright.schema.errors import DataError, EnvironmentMissing
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+# csv keeps this limit per process, and refuses fields above 128 KiB by default: long documents are longer.
+_FIELD_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """``value``: the record's columns, or None when it is broken, and then ``broken`` says why."""
+
+    number: int
+    value: Mapping[str, Any] | None
+    broken: str = ""
+
+
+def parse(path: Path, content: bytes) -> tuple[str, list[Record]]:
+    """The format's name and the file's records, by the file name's ending.
+
+    Raises DataError for an unknown ending and for content that is not of that format as a whole.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(READERS)
+        raise DataError(f"{path}: unknown kind of file {path.suffix!r}; known are {known}")
+    if content.startswith(_UTF16_BOMS) and path.suffix.lower() != ".parquet":
+        raise DataError(f"{path}: UTF-16 text, expected UTF-8", hint=f"iconv -f UTF-16 -t UTF-8 {path} > NEW")
+    return reader(path, content)
+
+
+def _json_lines(path: Path, content: bytes) -> tuple[str, list[Record]]:
+    lines = content.removeprefix(_UTF8_BOM).split(b"\n")  # not splitlines: U+2028 may stand inside a string
+    return "jsonl", [_json_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _json_line(number: int, line: bytes) -> Record:
+    try:
+        return _record(number, orjson.loads(line))
+    except orjson.JSONDecodeError as error:
+        return Record(number, None, f"not JSON: {_short(error)}")
+
+
+def _record(number: int, value: Any) -> Record:
+    if isinstance(value, dict):
+        return Record(number, value)
+    return Record(number, None, f"expected an object with named fields, found {kind_of(value)}")
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a JSON value in words, for a sentence."""
+    names = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
+    return "null" if value is None else names.get(type(value), "an object")
+
+
+def _short(error: orjson.JSONDecodeError) -> str:
+    # The position differs from line to line; the kind of mistake is what groups the rows.
+    return error.msg.split(":")[0]
+
+
+def _json(path: Path, content: bytes) -> tuple[str, list[Record]]:
+    try:
+        whole = orjson.loads(content.removeprefix(_UTF8_BOM))
+    except orjson.JSONDecodeError as error:
+        name, records = _json_lines(path, content)  # many files named .json hold one object a line
+        if any(record.value for record in records):
+            return name, records
+        raise DataError(f"{path}: not JSON: {error.msg}; expected a list of objects") from None
+    if isinstance(whole, dict):
+        whole = whole["data"] if isinstance(whole.get("data"), list) else [whole]
+    if not isinstance(whole, list):
+        raise DataError(f'{path}: expected a list of objects or {{"data": [...]}}, found {kind_of(whole)}')
+    return "json", [_record(number, value) for number, value in enumerate(whole, 1)]
+
+
+def _csv(path: Path, content: bytes) -> tuple[str, list[Record]]:
+    text = _decoded(path, content)
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    csv.field_size_limit(_FIELD_LIMIT)
+    # strict: else a quote that is never closed swallows all rows after it without a word
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        reader.fieldnames  # noqa: B018  # reads the header
+    except csv.Error as error:
+        raise DataError(f"{path}: the header is not CSV: {error}") from None
+    return "csv", list(_csv_records(reader))
+
+
+def _csv_records(reader: csv.DictReader[str]) -> Iterator[Record]:
+    for number in count(1):
+        try:
+            yield _csv_record(number, next(reader))
+        except csv.Error as error:
+            yield Record(number, None, f"not CSV: {error}")
+        except StopIteration:
+            return
+
+
+def _csv_record(number: int, fields: dict[Any, Any]) -> Record:
+    if None in fields:
+        return Record(number, None, "more fields than the header has; a field with commas needs quotes")
+    if None in fields.values():
+        return Record(number, None, "fewer fields than the header has")
+    return Record(number, fields)
+
+
+def _text(path: Path, content: bytes) -> tuple[str, list[Record]]:
+    paragraphs = re.split(r"\r?\n[ \t]*(?:\r?\n[ \t]*)+", _decoded(path, content).strip())
+    texts = (paragraph.strip() for paragraph in paragraphs)
+    return "text", [Record(number, {"text": text}) for number, text in enumerate(filter(None, texts), 1)]
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: not UTF-8 text (byte 0x{content[error.start]:02x} at {error.start})",
+            hint=f"if it was saved by an older program: iconv -f WINDOWS-1252 -t UTF-8 {path} > NEW",
+        ) from None
+
+
+def _parquet(path: Path, content: bytes) -> tuple[str, list[Record]]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise EnvironmentMissing(f"{path}: reading Parquet needs pyarrow", hint="pip install pyarrow") from None
+    try:
+        values: Iterable[Any] = pq.read_table(pa.BufferReader(content)).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:  # a damaged page is an OSError there
+        first_line = (str(error).splitlines() or ["cannot be read"])[0]
+        raise DataError(f"{path}: not a Parquet file: {first_line}") from None
+    return "parquet", [_record(number, value) for number, value in enumerate(values, 1)]
+
+
+READERS: Mapping[str, Callable[[Path, bytes], tuple[str, list[Record]]]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json,
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".parquet": _parquet,
+    ".txt": _text,
+}

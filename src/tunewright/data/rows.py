@@ -1,0 +1,75 @@
+"""A row of data: a chat or a raw text, with the number a user finds it under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from tunewright.data.normalise import normalised
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. role: "system", "user", "assistant" or "tool" (other words are kept and reported as a fault)."""
+
+    role: str
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The turn as chat templates take it."""
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record: either ``messages`` or ``text``.
+
+    number: 1-based line (JSONL) or record number; topic: what the row is about, where the file says so.
+
+    >>> row = Row(1, (Message("user", "Who is Olaf?"), Message("assistant", "The ferryman.")))
+    >>> row.prompt, row.answer, row.key
+    ('Who is Olaf?', 'The ferryman.', 'whoisolaf')
+    """
+
+    number: int
+    messages: tuple[Message, ...] = ()
+    text: str | None = None
+    topic: str | None = None
+
+    @property
+    def last_answer(self) -> int:
+        """Index of the last assistant turn, -1 when there is none."""
+        roles = [message.role for message in self.messages]
+        return len(roles) - 1 - roles[::-1].index("assistant") if "assistant" in roles else -1
+
+    @property
+    def prompt(self) -> str:
+        """The text of all turns before the last assistant turn, a newline between; empty for a raw text."""
+        end = self.last_answer if self.last_answer >= 0 else len(self.messages)
+        return "\n".join(message.content for message in self.messages[:end])
+
+    @property
+    def answer(self) -> str:
+        """The last assistant turn, else the raw text, else nothing."""
+        if self.last_answer >= 0:
+            return self.messages[self.last_answer].content
+        return self.text or ""
+
+    @cached_property
+    def key(self) -> str:
+        """What makes two rows the same question: the normalised prompt, or the normalised raw text.
+
+        A prompt of nothing but punctuation keeps its own text, so that "?" and "!" stay apart.
+        """
+        text = self.prompt if self.text is None else self.text
+        return normalised(text) or text.strip()
+
+    def as_dicts(self, end: int | None = None) -> list[dict[str, str]]:
+        """The first ``end`` turns (all, when None) as chat templates take them."""
+        return [message.as_dict() for message in self.messages[:end]]
+
+
+def by_number(rows: tuple[Row, ...]) -> Mapping[int, Row]:
+    """The rows under their numbers; a row that a mixture repeats appears once."""
+    return {row.number: row for row in rows}
