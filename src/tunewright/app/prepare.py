@@ -110,15 +110,5 @@ def refuse(check: CheckReport, data: str) -> None:
     """Raise one DataError that names every error-level fault with its rows."""
     errors = [fault for fault in check.faults if fault.severity == "error"]
     if errors:
-        named = "; ".join(f"{fault.fault} in {rows_text(fault.rows)}: {fault.why}" for fault in errors)
-        raise DataError(f"{data}: {named}", hint=f"tunewright check {data}", code=errors[0].fault)
-
-
-def rows_text(rows: tuple[int, ...], shown: int = 8) -> str:
-    """
-    >>> rows_text((3,)), rows_text((1, 2, 3), shown=2)
-    ('row 3', 'rows 1, 2 and 1 more')
-    """
-    named = ", ".join(str(row) for row in rows[:shown])
-    more = f" and {len(rows) - shown} more" if len(rows) > shown else ""
-    return f"row{'s' if len(rows) > 1 else ''} {named}{more}"
+        named = "; ".join(f"{fault.fault}: {fault.why}" for fault in errors)
+        raise DataError(f"{data}: {named}", hint=f"tunewright check {data} --fix clean.jsonl", code=errors[0].fault)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tunewright.record.files import write_whole
 from tunewright.report.html import render_html
 from tunewright.report.markdown import render_markdown
-from tunewright.report.view import read_view
+from tunewright.report.view import View, read_view
 from tunewright.schema import jsonio
 from tunewright.schema.errors import UsageError
 
@@ -20,7 +21,12 @@ def report(source: str | Path, *, out: str | Path = "", format: str = "html") ->
         raise UsageError(f"--format {format}: expected one of {', '.join(ENDINGS)}")
     folder = Path(source)
     view = read_view(folder)
-    content = {"html": render_html, "md": render_markdown, "json": jsonio.document}[format](view)
+    writers: dict[str, Callable[[View], str | bytes]] = {
+        "html": render_html,
+        "md": render_markdown,
+        "json": jsonio.document,
+    }
+    content = writers[format](view)
     path = Path(out) if out else folder / ENDINGS[format]
     write_whole(path, content)
     return path.absolute()

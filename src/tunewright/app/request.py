@@ -95,7 +95,7 @@ def _completed(values: dict[str, Any]) -> dict[str, Any]:
         )
     if values["data"] == "demo":
         demo = demo_files()
-        values = {"model": demo["model"], "val": str(demo["validation"]), **values, "data": str(demo["train"])}
+        values = {"model": str(demo["model"]), "val": str(demo["validation"]), **values, "data": str(demo["train"])}
     if not values.get("model"):
         names = ", ".join(name for name, _ in models_that_fit(this_machine())[:3])
         raise UsageError(

@@ -108,10 +108,10 @@ def runs_ls(runs_dir: o.RunsDir = o.RUNS, as_json: o.Json = False) -> int:
 def runs_show(run: Annotated[str, typer.Argument(help="a run folder")], as_json: o.Json = False) -> int:
     """One run: settings, result, findings."""
     from tunewright.app.runs import show_run
-    from tunewright.cli.show import run_text
+    from tunewright.cli.show import folder_text
 
     answer = show_run(run)
-    emit(answer, run_text(answer), as_json=as_json)
+    emit(answer, "" if as_json else folder_text(run), as_json=as_json)
     return Exit.OK
 
 

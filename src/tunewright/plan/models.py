@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tunewright.data.model_folder import bundled_models
 from tunewright.plan.memory import LIBRARIES_GIB, NF4_BYTES, budget_GiB
 from tunewright.schema.facts import MachineFacts
 
@@ -18,11 +19,11 @@ KNOWN = (
 )
 LARGEST_ON_CPU = 1.0e9
 """Parameters; above this a CPU takes days for what a GPU does in minutes."""
-BUNDLED = ("tiny", "bundled, trains in seconds on any CPU: for trying things out")
+BUNDLED_WHY = "bundled, trains in seconds on any CPU: for trying things out"
 
 
 def models_that_fit(machine: MachineFacts) -> list[tuple[str, str]]:
-    """(name, why) of models whose LoRA fits this machine, largest first; the bundled ``tiny`` is always the last.
+    """(name, why) of models whose LoRA fits this machine, largest first; the bundled ones come last.
 
     A rough sum, without knowing the data: weights in the device's number format + a quarter for the run itself.
 
@@ -30,7 +31,7 @@ def models_that_fit(machine: MachineFacts) -> list[tuple[str, str]]:
     'Qwen/Qwen3-0.6B'
     """
     fitting = [(name, why) for name, parameters in KNOWN if (why := _fits(machine, parameters))]
-    return [*fitting, BUNDLED]
+    return [*fitting, *((name, BUNDLED_WHY) for name in bundled_models())]
 
 
 def _fits(machine: MachineFacts, parameters: float) -> str:

@@ -1,0 +1,48 @@
+"""The command line is a promise: this list changes only on purpose."""
+
+from __future__ import annotations
+
+import pytest
+import typer.main
+
+from tunewright.cli.main import app, run
+
+SURFACE = {
+    "check": "data --model --val --show-mask --fix --recipe --set --json --quiet",
+    "plan": "data --model --val --test --preset --recipe --set --stage --method --task --vram --seed --out --schema --json",
+    "train": "data --model --val --test --preset --recipe --set --stage --method --task --replay --resume --runs-dir "
+    "--name --seed --report-to --json --quiet --no-progress --dry-run",
+    "tune": "data --model --val --test --preset --recipe --set --goal --budget --resume --runs-dir --name --seed "
+    "--report-to --json --quiet --no-progress --dry-run",
+    "exam": "run --suite --draft --fail-under --json --quiet --no-progress",
+    "diagnose": "sources --fail-on --json",
+    "next": "run --policy --data --table --out --json",
+    "report": "source --out --format --json",
+    "explain": "code",
+    "env": "--json",
+    "runs ls": "--runs-dir --json",
+    "runs show": "run --json",
+    "runs compare": "runs --json",
+}
+
+
+def surface() -> dict[str, str]:
+    """Every verb with its arguments and options (the long form), as the library built them."""
+    found = {}
+    for name, command in typer.main.get_command(app).commands.items():
+        inner = getattr(command, "commands", None)
+        for verb, one in {f"{name} {sub}": c for sub, c in inner.items()}.items() if inner else [(name, command)]:
+            found[verb] = " ".join(max(p.opts, key=len) for p in one.params if p.name != "help")
+    return found
+
+
+def test_the_verbs_and_their_options_are_these() -> None:
+    assert surface() == SURFACE
+
+
+@pytest.mark.parametrize("verb", ["", *SURFACE])
+def test_every_verb_has_help_that_ends_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*verb.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Usage: tunewright")
+    assert verb in ("env", "runs ls", "runs show", "runs compare") or "tunewright " in said.splitlines()[-1]
