@@ -1,0 +1,135 @@
+"""Which rows a step sees, and how they are laid out: pure functions of (seed, step), so a resumed run needs no cursor.
+
+Shapes: K slots, b rows per slot and micro-batch, T tokens of the longest row, S supervised positions.
+Rows are padded on the right. Under causal attention no real token can look at a later pad, so neither an attention
+mask nor position ids are needed: the model takes its fastest path and pads cost time only. Sorting the rows of a
+step's window by length before cutting it into micro-batches keeps those few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunewright.plan.steps import steps_per_epoch
+
+if TYPE_CHECKING:
+    from tunewright.data.tokens import TokenRow
+
+Indexes = NDArray[np.int64]
+
+
+class Rows:
+    """Tokenised rows with what every batch needs worked out once: lengths, and where supervised tokens are predicted.
+
+    Token t is predicted from position t - 1, so a row's first token is never a target.
+    """
+
+    def __init__(self, rows: Sequence[TokenRow]) -> None:
+        self.numbers = np.array([row.number for row in rows], dtype=np.int64)
+        self.ids = [np.asarray(row.ids, dtype=np.int64) for row in rows]
+        self.lengths = np.array([len(ids) for ids in self.ids], dtype=np.int64)
+        # flatnonzero of the mask without its first entry gives t - 1 directly
+        self.at = [np.flatnonzero(np.asarray(row.supervised)[1:]) for row in rows]
+        self.targets = [ids[at + 1] for ids, at in zip(self.ids, self.at, strict=True)]
+        self.supervised = np.array([len(at) for at in self.at], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One slot's rows of one optimizer step, longest first."""
+
+    rows: Rows
+    indexes: Indexes
+
+    @property
+    def supervised(self) -> int:
+        """Supervised tokens of the whole window: what the loss is divided by."""
+        return int(self.rows.supervised[self.indexes].sum())
+
+    @property
+    def tokens(self) -> int:
+        """Input tokens, pads not counted."""
+        return int(self.rows.lengths[self.indexes].sum())
+
+    @property
+    def numbers(self) -> list[int]:
+        """The rows' 1-based numbers in their file, ascending."""
+        return sorted(self.rows.numbers[self.indexes].tolist())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch of all slots, rows grouped by slot."""
+
+    ids: torch.Tensor  # [K*b, T]
+    at: torch.Tensor  # [S] indexes into the K*b*T positions, ascending, so grouped by slot
+    targets: torch.Tensor  # [S]
+    per_row: list[int]  # K*b counts of supervised positions
+    per_slot: list[int]  # K such counts
+
+
+@lru_cache(maxsize=64)
+def epoch_order(seed: int, epoch: int, rows: int) -> Indexes:
+    """The order of all rows in one epoch; depends on nothing else, so a longer run begins like a shorter one.
+
+    >>> epoch_order(0, 0, 4).tolist() != epoch_order(0, 1, 4).tolist()
+    True
+    """
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows)
+
+
+def step_window(rows: Rows, *, seed: int, step: int, rows_per_step: int) -> Window:
+    """The rows of optimizer step ``step`` (from 0), longest first; the last window of an epoch may be smaller."""
+    epoch, within = divmod(step, steps_per_epoch(len(rows), rows_per_step))
+    drawn = epoch_order(seed, epoch, len(rows))[within * rows_per_step : (within + 1) * rows_per_step]
+    return Window(rows, by_length(rows, drawn))
+
+
+def by_length(rows: Rows, indexes: Indexes) -> Indexes:
+    """The same rows, longest first (what does not fit in memory shows at once); ties keep their order."""
+    return indexes[np.argsort(-rows.lengths[indexes], kind="stable")]
+
+
+def micro_batches(windows: Sequence[Window], micro_rows: int, device: torch.device) -> Iterator[Batch]:
+    """Cut the K slots' windows into micro-batches of at most ``micro_rows`` rows per slot."""
+    longest = max(len(window.indexes) for window in windows)
+    for start in range(0, longest, micro_rows):
+        yield collate([(w.rows, w.indexes[start : start + micro_rows]) for w in windows], device)
+
+
+def collate(parts: Sequence[tuple[Rows, Indexes]], device: torch.device) -> Batch:
+    """Lay the slots' rows out as one padded block; a slot with fewer rows gets rows of pads, which predict nothing."""
+    b = max(len(indexes) for _, indexes in parts)
+    T = max(int(rows.lengths[indexes].max(initial=1)) for rows, indexes in parts)
+    ids = np.zeros((len(parts) * b, T), dtype=np.int64)  # pad id 0: any id will do, nothing looks at it
+    at: list[Indexes] = []
+    targets: list[Indexes] = []
+    per_row = [0] * len(ids)
+    for slot, (rows, indexes) in enumerate(parts):
+        for place, index in enumerate(indexes.tolist(), start=slot * b):
+            ids[place, : rows.lengths[index]] = rows.ids[index]
+            at.append(rows.at[index] + place * T)
+            targets.append(rows.targets[index])
+            per_row[place] = len(rows.at[index])
+    return Batch(
+        ids=_tensor(ids, device),
+        at=_tensor(np.concatenate(at), device),
+        targets=_tensor(np.concatenate(targets), device),
+        per_row=per_row,
+        per_slot=[sum(per_row[slot * b : (slot + 1) * b]) for slot in range(len(parts))],
+    )
+
+
+def _tensor(array: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

@@ -1,0 +1,247 @@
+"""Asking a model: batched greedy answers through its own chat template.
+
+The loop is our own, not ``generate``: it drops finished rows from the batch and does per token only what greedy
+decoding needs. Sampling and penalties of a generation config are not applied: an exam has to be repeatable.
+Shapes: B rows still being answered, T tokens so far, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import DynamicCache
+
+from tunewright.data.tokens import stop_token_ids
+from tunewright.schema.errors import DataError
+
+_NO_THINKING = {"enable_thinking": False}
+"""For templates that let a model think aloud before it answers (Qwen3): rows to tune on hold answers only, and the
+templates put the same empty thought before them. Templates without the switch ignore it."""
+_THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
+
+
+MAX_NEW_TOKENS = 128
+"""Default length of an answer: exam answers are short, and one that runs on costs no more than this."""
+BATCH_SIZE = 64
+
+
+class Turn(Protocol):
+    """One message of a conversation."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def content(self) -> str: ...
+
+
+Prompt = str | Sequence[Turn] | Sequence[Mapping[str, str]]
+"""A user's question, or a conversation that ends with one."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """``texts``: one per prompt, without special tokens; ``ended``: whether the model ended it itself (else cut);
+    ``tokens``: through the model, prompts and answers, padding left out; ``cut_prompts``: prompts that did not fit."""
+
+    texts: tuple[str, ...]
+    ended: tuple[bool, ...]
+    tokens: int
+    cut_prompts: int = 0
+
+    @property
+    def finished(self) -> tuple[str | None, ...]:
+        """Each text, or None for an answer that never ended."""
+        return tuple(text if ended else None for text, ended in zip(self.texts, self.ended, strict=True))
+
+
+def answer_all(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    batch_size: int = BATCH_SIZE,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Answers:
+    """Greedy answers to all prompts, in order.
+
+    Prompts go through the chat template with its generation prompt; without a template their turns are joined by
+    line ends. A prompt that leaves no room in the model's context keeps its end. An answer ends at any end token of
+    the generation config, the tokenizer or the template, or after ``max_new_tokens``. Neither the tokenizer nor the
+    model's modes are changed. ``on_progress(done, total)`` is called after each batch. On a device without enough
+    memory the batch is halved until it fits.
+    """
+    stops = end_tokens(model, tokenizer)
+    asked = [prompt_ids(tokenizer, prompt) for prompt in prompts]
+    room = max(1, _context(model) - max_new_tokens)
+    ids = [one[-room:] for one in asked]
+    # Longest first: memory is at its highest at once, and rows of like length waste no padding.
+    order = sorted(range(len(ids)), key=lambda at: -len(ids[at]))
+    replies: list[list[int]] = [[] for _ in ids]
+    tokens = done = 0
+    with torch.no_grad(), _answering(model):
+        while done < len(order):
+            batch = order[done : done + batch_size]
+            try:
+                said, used = _greedy(model, [ids[at] for at in batch], stops, max_new_tokens)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                batch_size = max(1, len(batch) // 2)
+                continue
+            for at, reply in zip(batch, said, strict=True):
+                replies[at] = reply
+            tokens, done = tokens + used, done + len(batch)
+            if on_progress is not None:
+                on_progress(done, len(order))
+    return Answers(
+        texts=tuple(_text(tokenizer, reply) for reply in replies),
+        ended=tuple(bool(reply) and reply[-1] in stops for reply in replies),
+        tokens=tokens,
+        cut_prompts=sum(len(one) > room for one in asked),
+    )
+
+
+def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """The tokens a model is given for a prompt. Raises DataError when the chat template refuses its turns."""
+    turns = _turns(prompt)
+    if not tokenizer.chat_template:
+        plain = list(tokenizer("\n".join(turn["content"] for turn in turns))["input_ids"])
+        # Some tokenizers end every text; a model that is to go on must not see that.
+        while plain and plain[-1] == tokenizer.eos_token_id:
+            plain.pop()
+        return _never_empty(plain, tokenizer)
+    try:
+        rendered = tokenizer.apply_chat_template(
+            turns, tokenize=True, add_generation_prompt=True, return_dict=False, **_NO_THINKING
+        )
+    except TemplateError as error:
+        asked = turns[-1]["content"][:60] if turns else ""
+        raise DataError(f"the model's chat template refuses the question {asked!r}: {error}") from None
+    return _never_empty(list(rendered), tokenizer)
+
+
+def _never_empty(ids: list[int], tokenizer: Any) -> list[int]:
+    """A model needs one token to start from."""
+    return ids or [tokenizer.bos_token_id or tokenizer.eos_token_id or 0]
+
+
+def _turns(prompt: Prompt) -> list[dict[str, str]]:
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    return [
+        {"role": turn["role"], "content": turn["content"]}
+        if isinstance(turn, Mapping)
+        else {"role": turn.role, "content": turn.content}
+        for turn in prompt
+    ]
+
+
+def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Every token that ends an answer: of the generation config, the tokenizer, and the template after an answer."""
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    found = (configured,) if isinstance(configured, int) else tuple(configured or ())
+    return frozenset((*found, *stop_token_ids(tokenizer)))
+
+
+def _context(model: Any) -> int:
+    """Tokens the model can see; very many when its config does not say."""
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    return int(getattr(config, "max_position_embeddings", None) or 1 << 30)
+
+
+@contextmanager
+def _answering(model: Any) -> Iterator[None]:
+    """Dropout off while answering; each module goes back to the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@dataclass
+class _Batch:
+    """The rows of a batch that still run, and what the model remembers of them."""
+
+    rows: list[int]
+    mask_BT: Tensor | None
+    position_B1: Tensor
+    cache: DynamicCache
+    replies: list[list[int]] = field(default_factory=list)
+
+
+def _greedy(
+    model: Any, prompts: Sequence[Sequence[int]], stops: frozenset[int], max_new_tokens: int
+) -> tuple[list[list[int]], int]:
+    """Replies, each with its end token if it came, and the number of tokens that went through the model."""
+    replies: list[list[int]] = [[] for _ in prompts]
+    if max_new_tokens < 1:
+        return replies, 0
+    device = next(model.parameters()).device
+    ids_BT, mask_BT, positions_BT = _left_padded(prompts, device)
+    cache = DynamicCache(config=model.config)
+    running = list(range(len(prompts)))
+    tokens = sum(len(prompt) for prompt in prompts)
+    for left in range(max_new_tokens, 0, -1):
+        next_B = _next_token(model, ids_BT, mask_BT, positions_BT, cache)
+        told = next_B.tolist()
+        for row, token in zip(running, told, strict=True):
+            replies[row].append(token)
+        keep = [at for at, token in enumerate(told) if token not in stops]
+        if not keep or left == 1:
+            break
+        positions_BT = positions_BT[:, -1:] + 1
+        if len(keep) < len(running):
+            kept_B = torch.tensor(keep, device=device)
+            cache.batch_select_indices(kept_B)
+            next_B, positions_BT = next_B[kept_B], positions_BT[kept_B]
+            mask_BT = mask_BT[kept_B] if mask_BT is not None else None
+            running = [running[at] for at in keep]
+        ids_BT = next_B[:, None]
+        if mask_BT is not None:
+            mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(running), 1)], dim=1)
+        tokens += len(running)
+    return replies, tokens
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:
+    """(ids, mask, positions), all [B, T]; the mask is None when no row is padded, which is faster."""
+    longest = max(len(prompt) for prompt in prompts)
+    # Any token can pad: it is masked out, and positions count from the first real token.
+    ids_BT = torch.tensor([[prompt[0]] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    lengths_B1 = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
+    places_T = torch.arange(longest, device=device)
+    mask_BT = (places_T >= longest - lengths_B1).long()
+    positions_BT = (places_T - (longest - lengths_B1)).clamp(min=0)
+    return ids_BT, (None if bool(mask_BT.all()) else mask_BT), positions_BT
+
+
+def _next_token(
+    model: Any, ids_BT: Tensor, mask_BT: Tensor | None, positions_BT: Tensor, cache: DynamicCache
+) -> Tensor:
+    """The likeliest next token of each row, [B]."""
+    given = {"attention_mask": mask_BT, "position_ids": positions_BT} | _last_only(model)
+    logits_B1V = model(input_ids=ids_BT, past_key_values=cache, use_cache=True, **given).logits
+    next_B: Tensor = logits_B1V[:, -1].argmax(dim=-1)
+    return next_B
+
+
+def _last_only(model: Any) -> dict[str, int]:
+    """Asks for the logits of the last place only, of models that can be asked."""
+    can = getattr(model, "_supports_logits_to_keep", None)
+    return {"logits_to_keep": 1} if can is not None and can() else {}
+
+
+def _text(tokenizer: Any, reply: Sequence[int]) -> str:
+    text = tokenizer.decode(reply, skip_special_tokens=True)
+    return _THOUGHT.sub("", text).strip()

@@ -1,0 +1,1 @@
+"""Probes: one cheap question each about data or model."""
