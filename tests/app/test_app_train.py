@@ -111,7 +111,7 @@ def test_the_folder_describes_the_run(llama: str, tmp_path: Path) -> None:
     assert run.read("findings.json")["health"] in ("healthy", "warning", "unknown")
     steps = [event["step"] for event in run.events() if "loss" in event]
     assert steps == [1, 2, 3, 4, 5, 6]
-    assert [event["step"] for event in run.events() if "eval_loss" in event][0] == 0
+    assert next(event["step"] for event in run.events() if "eval_loss" in event) == 0
     assert list(run.path.glob("**/events.out.tfevents*"))
 
 

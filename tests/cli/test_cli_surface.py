@@ -9,7 +9,8 @@ from tunewright.cli.main import app, run
 
 SURFACE = {
     "check": "data --model --val --show-mask --fix --recipe --set --json --quiet",
-    "plan": "data --model --val --test --preset --recipe --set --stage --method --task --vram --seed --out --schema --json",
+    "plan": "data --model --val --test --preset --recipe --set --stage --method --task --vram --seed --out --schema "
+    "--json",
     "train": "data --model --val --test --preset --recipe --set --stage --method --task --replay --resume --runs-dir "
     "--name --seed --report-to --json --quiet --no-progress --dry-run",
     "tune": "data --model --val --test --preset --recipe --set --goal --budget --resume --runs-dir --name --seed "

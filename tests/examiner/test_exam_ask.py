@@ -12,8 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from tunewright.data.rows import Message
 from tunewright.engine.adapter import SlotSpec
 from tunewright.engine.pack import attach_lora
-from tunewright.exam import ask
-from tunewright.exam.ask import answer_all, end_tokens, prompt_ids
+from tunewright.examiner import ask
+from tunewright.examiner.ask import answer_all, end_tokens, prompt_ids
 from tunewright.schema.errors import DataError
 
 WORDS = [f"w{n}" for n in range(60)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tunewright.data.rows import Message, Row
-from tunewright.exam.draft import questions_of, shared_value
-from tunewright.exam.score import passes
+from tunewright.examiner.draft import questions_of, shared_value
+from tunewright.examiner.score import passes
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tunewright.exam.examine import examine
-from tunewright.exam.question import Question
-from tunewright.exam.rates import score
-from tunewright.exam.reading import Figures, SkillChange, read
+from tunewright.examiner.examine import examine
+from tunewright.examiner.question import Question
+from tunewright.examiner.rates import score
+from tunewright.examiner.reading import Figures, SkillChange, read
 from tunewright.schema.errors import UsageError
 from tunewright.schema.exam import ExamResult, Part
 

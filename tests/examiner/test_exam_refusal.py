@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tunewright.exam.refusal import has_refusal, is_refusal
+from tunewright.examiner.refusal import has_refusal, is_refusal
 
 REFUSALS = """
 I do not know.

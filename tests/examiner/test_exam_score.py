@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.exam.question import SCORER_NAMES, Question
-from tunewright.exam.rates import difference, lost_by_chance, score, wilson
-from tunewright.exam.score import SCORERS, passes
+from tunewright.examiner.question import SCORER_NAMES, Question
+from tunewright.examiner.rates import difference, lost_by_chance, score, wilson
+from tunewright.examiner.score import SCORERS, passes
 
 WHERE = "Where does Mira work?"
 

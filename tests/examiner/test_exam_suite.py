@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tunewright.data.rows import Message, Row
-from tunewright.exam import suite
-from tunewright.exam.suite import Question, bundled_skills, draft_suite, read_suite, save_suite
+from tunewright.examiner import suite
+from tunewright.examiner.suite import Question, bundled_skills, draft_suite, read_suite, save_suite
 from tunewright.schema.errors import DataError
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.exam.words import plain_text, texts, words
+from tunewright.examiner.words import plain_text, texts, words
 
 
 @pytest.mark.parametrize(

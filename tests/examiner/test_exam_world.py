@@ -8,9 +8,9 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tunewright.data.model_folder import resolve_model
-from tunewright.exam.ask import answer_all
-from tunewright.exam.examine import examine
-from tunewright.exam.suite import bundled_skills
+from tunewright.examiner.ask import answer_all
+from tunewright.examiner.examine import examine
+from tunewright.examiner.suite import bundled_skills
 from tunewright.probes.general import general_material
 from tunewright.schema.exam import ExamResult
 

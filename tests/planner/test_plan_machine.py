@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tunewright.plan import machine
-from tunewright.plan.models import BUNDLED, models_that_fit
+from tunewright.planner import machine
+from tunewright.planner.models import BUNDLED, models_that_fit
 from tunewright.schema.facts import MachineFacts
 
 

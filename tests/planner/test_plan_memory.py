@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.plan.memory import GIB, Load, Memory, MemoryLine, budget_GiB, estimated, fitted
+from tunewright.planner.memory import GIB, Load, Memory, MemoryLine, budget_GiB, estimated, fitted
 from tunewright.schema.errors import UsageError
 from tunewright.schema.facts import MachineFacts, ModelFacts
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.plan.batch import effective_batch_for
-from tunewright.plan.learning_rate import bracket, prior
-from tunewright.plan.memory import MeasuredMemory, Memory, MemoryLine
-from tunewright.plan.planner import READING_KEYS, RULES, make_plan, settings_before_reading
-from tunewright.plan.presets import PRESETS
-from tunewright.plan.run_length import epochs_for, patience_for
-from tunewright.plan.steps import steps_per_epoch, total_steps
+from tunewright.planner.batch import effective_batch_for
+from tunewright.planner.learning_rate import bracket, prior
+from tunewright.planner.memory import MeasuredMemory, Memory, MemoryLine
+from tunewright.planner.planner import READING_KEYS, RULES, make_plan, settings_before_reading
+from tunewright.planner.presets import PRESETS
+from tunewright.planner.run_length import epochs_for, patience_for
+from tunewright.planner.steps import steps_per_epoch, total_steps
 from tunewright.schema import jsonio
 from tunewright.schema.errors import DataError, RecipeError, UsageError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tunewright.plan.draft import Facts
-from tunewright.plan.preset import Span
-from tunewright.plan.presets import PRESETS, find_preset
+from tunewright.planner.draft import Facts
+from tunewright.planner.preset import Span
+from tunewright.planner.presets import PRESETS, find_preset
 from tunewright.schema.errors import UsageError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
 from tunewright.schema.recipe_io import KEYS, make_recipe

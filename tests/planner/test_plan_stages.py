@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tunewright.plan.guide_ranges import SEVEN_PROJECTIONS, guides_on, guides_on_warmup, ranges_for
-from tunewright.plan.stages import stages_for
-from tunewright.plan.tasks import MEMORY_TABLE, TASKS, check_vram, memory_row, task_values
+from tunewright.planner.guide_ranges import SEVEN_PROJECTIONS, guides_on, guides_on_warmup, ranges_for
+from tunewright.planner.stages import stages_for
+from tunewright.planner.tasks import MEMORY_TABLE, TASKS, check_vram, memory_row, task_values
 from tunewright.schema.errors import UsageError
 
 

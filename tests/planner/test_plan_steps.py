@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.plan import steps
+from tunewright.planner import steps
 from tunewright.schema.recipe import Recipe
 
 

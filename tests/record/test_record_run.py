@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.record.files import write_folder, write_whole
-from tunewright.record.run import STALE_AFTER_S, Run, create_run, find_runs, free_name, open_run
+from tunewright.record.run import STALE_AFTER_S, create_run, find_runs, free_name, open_run
 from tunewright.schema.errors import DataError, UsageError
 
 

@@ -35,10 +35,11 @@ def diagnose(sources: Sequence[str | Path] | str | Path) -> list[Report]:
     ``tw.diagnose("outputs/trainer_state.json")[0].diagnosis.health``
     """
     several = [sources] if isinstance(sources, (str, Path)) else list(sources)
-    return [_report(curve) for source in several for curve in read_curves(Path(source))]
+    return [report_on(curve) for source in several for curve in read_curves(Path(source))]
 
 
-def _report(curve: Curve) -> Report:
+def report_on(curve: Curve) -> Report:
+    """One curve read: findings and what they ask for."""
     diagnosis = read_curve(curve)
-    case = Case(diagnosis=diagnosis, curve=curve, config=curve.config, rows=None, history=())
+    case = Case(diagnosis=diagnosis, curve=curve, config=curve.config)
     return Report(curve, diagnosis, prescribe(case, "evidence"))

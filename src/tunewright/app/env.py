@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from tunewright import __version__
-from tunewright.plan.machine import this_machine
+from tunewright.planner.machine import this_machine
 
 PACKAGES = (
     "torch", "transformers", "peft", "datasets", "accelerate", "safetensors", "bitsandbytes", "numpy", "pydantic",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tunewright.app.watch import Silent, Watch
 from tunewright.data.dataset import Dataset, load_dataset
 from tunewright.data.sources import demo_files
-from tunewright.exam.examine import examine
-from tunewright.exam.suite import Question, bundled_skills, draft_suite, read_suite, save_suite
+from tunewright.examiner.examine import examine
+from tunewright.examiner.suite import Question, bundled_skills, draft_suite, read_suite, save_suite
 from tunewright.record.run import Run, open_run
 from tunewright.schema.errors import UsageError
 from tunewright.schema.exam import ExamResult
@@ -122,7 +122,7 @@ def _nothing() -> None:
 
 
 def _asker(base: Base, watch: Watch, what: str) -> tuple[Callable[[Sequence[Question]], list[str]], list[int]]:
-    from tunewright.exam.ask import answer_all
+    from tunewright.examiner.ask import answer_all
 
     tokens = [0]
 
@@ -130,7 +130,7 @@ def _asker(base: Base, watch: Watch, what: str) -> tuple[Callable[[Sequence[Ques
         answers = answer_all(
             base.model,
             base.tokenizer,
-            [question.question for question in questions],
+            [question.turns for question in questions],
             on_progress=lambda done, total: watch.working(what, done, total),
         )
         tokens[0] += answers.tokens

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
@@ -21,8 +22,15 @@ from tunewright.record.files import write_whole
 from tunewright.schema import jsonio
 from tunewright.schema.recipe import Replay
 
+if TYPE_CHECKING:
+    from tunewright.examiner.ask import Answers
+
 PROBE_ROWS = 60
 """Enough for a standard error of a few hundredths of a nat per token on the models measured."""
+
+
+MOST_TOKENS = 96
+"""Longest answer of the base that is asked for."""
 
 
 @dataclass
@@ -62,7 +70,7 @@ class General:
         ).replay
 
     def _answer(self, prompts: Sequence[str]) -> Sequence[str | None]:
-        from tunewright.exam.ask import answer_all
+        from tunewright.examiner.ask import answer_all
 
         new = [prompt for prompt in prompts if prompt not in self._answers]
         if new:
@@ -70,12 +78,19 @@ class General:
                 self.base.model,
                 self.base.tokenizer,
                 new,
+                max_new_tokens=MOST_TOKENS,
                 on_progress=lambda done, total: self.watch.working("asking the base what it knows", done, total),
             )
             self.tokens += answers.tokens
-            self._answers |= dict(zip(new, answers.finished, strict=True))
+            self._answers |= dict(zip(new, _usable(answers), strict=True))
             write_whole(self.folder / "general.json", jsonio.dumps({"answers": self._answers}))
         return [self._answers[prompt] for prompt in prompts]
+
+
+def _usable(answers: Answers) -> Sequence[str | None]:
+    """Answers that the base ended itself. A base that hardly ever ends one (it never saw a chat) counts as it is."""
+    ended = answers.finished
+    return ended if sum(text is not None for text in ended) >= len(ended) / 2 else answers.texts
 
 
 def _tokens(prepared: Prepared, rows: Sequence[Row]) -> tuple[TokenRow, ...]:

@@ -29,12 +29,18 @@ class Live:
         self._name, self._recipe, self._total_steps = name, recipe, total_steps
         self._watch, self._stop_when = watch, stop_when
         self._points: dict[str, list[tuple[int, float]]] = {}
+        self._rows: dict[int, tuple[int, ...]] = {}
+        self._steps_per_epoch: float | None = None
         self._finding = ""
 
     def on_event(self, event: Mapping[str, Any]) -> str:
         """Keep the event, show it, and say why to stop (empty: go on)."""
         if "step" not in event:
             return ""
+        if event.get("epoch"):
+            self._steps_per_epoch = float(event["step"]) / float(event["epoch"])
+        if "rows" in event:
+            self._rows[int(event["step"])] = tuple(event["rows"])
         for key in ("loss", "eval_loss", "general_loss", "learning_rate", "grad_norm"):
             if key in event:
                 self._points.setdefault(key, []).append((int(event["step"]), float(event[key])))
@@ -61,7 +67,9 @@ class Live:
             grad_norm=self._series("grad_norm"),
             general_loss=self._series("general_loss"),
             total_steps=self._total_steps,
+            steps_per_epoch=self._steps_per_epoch,
             config=self._recipe.model_dump(),
+            batch_rows=self._rows,
         )
 
     def _series(self, key: str) -> Series:

@@ -12,8 +12,8 @@ from tunewright.data.dataset import Dataset, load_dataset
 from tunewright.data.dataset import facts as data_facts
 from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_model
 from tunewright.data.tokens import Encoded, default_max_length, encode_rows
-from tunewright.plan.machine import this_machine
-from tunewright.plan.planner import make_plan, settings_before_reading
+from tunewright.planner.machine import this_machine
+from tunewright.planner.planner import make_plan, settings_before_reading
 from tunewright.schema.errors import DataError
 from tunewright.schema.facts import DataFacts, ModelFacts
 from tunewright.schema.plan import Plan

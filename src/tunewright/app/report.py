@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tunewright.record.files import write_whole
-from tunewright.report.html import render_html
-from tunewright.report.markdown import render_markdown
-from tunewright.report.view import View, read_view
+from tunewright.reporter.html import render_html
+from tunewright.reporter.markdown import render_markdown
+from tunewright.reporter.view import View, read_view
 from tunewright.schema import jsonio
 from tunewright.schema.errors import UsageError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.data.sources import demo_files
-from tunewright.plan.machine import this_machine
-from tunewright.plan.models import models_that_fit
+from tunewright.planner.machine import this_machine
+from tunewright.planner.models import models_that_fit
 from tunewright.schema.errors import RecipeError, UsageError
 from tunewright.schema.recipe_io import check_keys, read_settings
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 import tunewright
+from tunewright.app.diagnose import Report, report_on
 from tunewright.app.live import Live, StopRule, never
 from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
 from tunewright.curve.read import read_curves
 from tunewright.data.tokens import TokenRow
-from tunewright.doctor.diagnose import diagnose
 from tunewright.engine.base import Base
 from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.loop import run_job
-from tunewright.plan.steps import total_steps
+from tunewright.planner.steps import total_steps
 from tunewright.record.files import write_whole
-from tunewright.record.run import Run
-from tunewright.schema.curve import Curve
+from tunewright.record.run import STALE_AFTER_S, Run
 from tunewright.schema.errors import Interrupted, TunewrightError
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.plan import Plan
 from tunewright.schema.recipe_io import to_yaml
 
+HEARTBEAT_EVERY_S = STALE_AFTER_S / 6
 VERSIONS_OF = ("torch", "transformers", "peft", "numpy")
 
 
@@ -92,7 +92,7 @@ def run_one(
     started_s = time.perf_counter()
     job = Job(recipe=recipe, train=work.train, val=work.val, probe=work.probe, run=run)
     try:
-        result = run_job(base, job, on_event=live.on_event, should_stop=watch.should_stop, resume=resume)
+        result = run_job(base, job, on_event=_beating(run, live), should_stop=watch.should_stop, resume=resume)
     except Interrupted:
         run.update(status="interrupted", ended=time.time())
         raise
@@ -102,21 +102,34 @@ def run_one(
     result.pack.detach()  # the base is itself again for whoever asks it next
     for note in result.notes:
         watch.say(f"{run.name}: {note}")
-    _, diagnosis = read_run(run)
-    run.write("findings.json", diagnosis)
-    answer = train_json(run, result, diagnosis, seconds=time.perf_counter() - started_s)
+    report = read_run(run)
+    run.write("findings.json", report)
+    answer = train_json(run, result, report.diagnosis, seconds=time.perf_counter() - started_s)
     run.write("prediction.json", {"promised": plan.predicted, "came": {key: answer[key] for key in CAME}})
     run.update(status="finished", ended=time.time(), result=answer)
     return answer
 
 
+def _beating(run: Run, live: Live) -> Callable[[dict[str, Any]], str]:
+    """The live reader, renewing the run's heartbeat now and then so that others can tell it from a killed run."""
+    beaten_s = time.monotonic()
+
+    def on_event(event: dict[str, Any]) -> str:
+        nonlocal beaten_s
+        if time.monotonic() - beaten_s > HEARTBEAT_EVERY_S:
+            beaten_s = time.monotonic()
+            run.update()
+        return live.on_event(event)
+
+    return on_event
+
+
 CAME = ("steps", "tokens", "train_seconds", "peak_GiB", "eval_loss")
 
 
-def read_run(run: Run) -> tuple[Curve, Diagnosis]:
+def read_run(run: Run) -> Report:
     """The curve of our own run folder and what the doctor says of it."""
-    curve = read_curves(run.path)[0]
-    return curve, diagnose(curve)
+    return report_on(read_curves(run.path)[0])
 
 
 def train_json(run: Run, result: TrainResult, diagnosis: Diagnosis, *, seconds: float) -> dict[str, Any]:

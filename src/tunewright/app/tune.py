@@ -19,7 +19,7 @@ from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.watch import Silent, Watch
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.engine.base import Base
-from tunewright.plan.steps import evaluation_steps, total_steps
+from tunewright.planner.steps import evaluation_steps, total_steps
 from tunewright.record.files import storage_errors
 from tunewright.record.run import Run, create_run, free_name
 from tunewright.schema import jsonio
@@ -29,7 +29,7 @@ from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import FORWARD_WEIGHT, Budget, Spent, default_budget, parse_budget
-from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning
+from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning, verdict
 from tunewright.tuner.tuning import tune as tune_runs
 
 GOALS = ("balanced", "eval")
@@ -164,7 +164,8 @@ class _Tuning:
         run_one(run, prepared.plan, work, self.base, self.watch, resume=resume, stop_when=stop_when)
 
     def _outcome(self, run: Run, prepared: Prepared) -> Outcome:
-        curve, diagnosis = read_run(run)
+        reading = read_run(run)
+        curve, diagnosis = reading.curve, reading.diagnosis
         result = run.read()["result"]
         self._speed = float(result["tokens_per_s"] or 0.0)
         summary = RunSummary(
@@ -266,6 +267,7 @@ def _run_json(folder: Path, step: Step) -> dict[str, Any]:
         "eval_loss": outcome.summary.eval_loss,
         "forgetting": outcome.summary.forgetting,
         "health": outcome.diagnosis.health,
+        "verdict": verdict(step),
         "findings": [finding.symptom for finding in outcome.diagnosis.findings],
         "stopped_because": outcome.stopped_because,
         "predicted": step.predicted,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.report.text import hanging
-from tunewright.report.words import duration, figure, one_line, setting
+from tunewright.reporter.text import hanging
+from tunewright.reporter.words import duration, figure, one_line, setting
 
 if TYPE_CHECKING:
     from tunewright.app.diagnose import Report
@@ -28,8 +28,8 @@ def width() -> int:
 
 def folder_text(path: str | Path, *lines: str) -> str:
     """The report of a run or tuning folder as text, then some lines of where things are."""
-    from tunewright.report.text import render_text
-    from tunewright.report.view import read_view
+    from tunewright.reporter.text import render_text
+    from tunewright.reporter.view import read_view
 
     return "\n".join([render_text(read_view(Path(path)), width()).rstrip(), "", *lines])
 
@@ -81,9 +81,9 @@ def tune_text(answer: Mapping[str, Any]) -> str:
 
 def exam_text(result: ExamResult) -> str:
     """Base beside tuned for every part and skill, with 95 % intervals."""
-    from tunewright.report.exam_section import exam_section
-    from tunewright.report.text import document_text
-    from tunewright.report.tree import Document, Facts
+    from tunewright.reporter.exam_section import exam_section
+    from tunewright.reporter.text import document_text
+    from tunewright.reporter.tree import Document, Facts
 
     section = exam_section(result)
     return document_text(Document("", "exam", "", "", Facts(()), (section,)), width()).strip()
@@ -185,13 +185,13 @@ def mask_text(pieces: Sequence[Any]) -> str:
 
 
 def runs_text(runs: Sequence[Mapping[str, Any]]) -> str:
-    from tunewright.report.text import runs_table
+    from tunewright.reporter.text import runs_table
 
     return runs_table(runs, width()) if runs else "no runs here yet; start one: tunewright tune demo"
 
 
 def compare_text(answer: Mapping[str, Any]) -> str:
-    from tunewright.report.text import compare
+    from tunewright.reporter.text import compare
 
     return compare(answer, width())
 

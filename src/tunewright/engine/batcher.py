@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunewright.plan.steps import steps_per_epoch
+from tunewright.planner.steps import steps_per_epoch
 
 if TYPE_CHECKING:
     from tunewright.data.tokens import TokenRow

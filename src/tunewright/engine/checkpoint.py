@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import torch
 
+from tunewright.engine.tensor_files import save_tensors
 from tunewright.record.files import write_folder
 from tunewright.schema import jsonio
 
@@ -55,9 +56,7 @@ def newest_checkpoint(checkpoints: Path, shapes: Mapping[str, torch.Size]) -> tu
 
 
 def _fill(folder: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-    from safetensors.torch import save_file
-
-    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
+    save_tensors({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
     about = {"step": step, "crc32": _crc32(folder / TENSORS), "state": state}
     (folder / STATE).write_bytes(jsonio.dumps(about, indent=True))
 

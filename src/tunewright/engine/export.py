@@ -13,6 +13,7 @@ from tunewright.engine.adapter import SlotSpec, is_conv1d
 from tunewright.engine.base import Base, quiet
 from tunewright.engine.pack import Pack, attach_lora
 from tunewright.engine.targets import leaf_names
+from tunewright.engine.tensor_files import os_errors, save_tensors
 from tunewright.schema import jsonio
 from tunewright.schema.errors import ModelError
 
@@ -26,9 +27,7 @@ def save_peft(pack: Pack, slot: int, folder: Path, *, base_name: str | None = No
 
     ``base_name``: what the adapter says it belongs to. Weights are float32, cut to the slot's own rank.
     """
-    from safetensors.torch import save_file
-
-    save_file(peft_tensors(pack, slot), folder / WEIGHTS, metadata={"format": "pt"})
+    save_tensors(peft_tensors(pack, slot), folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_bytes(jsonio.dumps(_peft_config(pack, pack.specs[slot], base_name), indent=True))
 
 
@@ -74,7 +73,7 @@ def _tied_names(pack: Pack, name: str) -> list[str]:
 
 def save_full(pack: Pack, folder: Path, tokenizer: Any = None) -> None:
     """Write a fully tuned model into an existing folder as transformers does, float32, with its tokenizer."""
-    with quiet():
+    with quiet(), os_errors():
         pack.model.save_pretrained(folder)  # type: ignore[operator]
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)

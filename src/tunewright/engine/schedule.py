@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tunewright.plan.steps import warmup_steps
+from tunewright.planner.steps import warmup_steps
 from tunewright.schema.recipe import Recipe, Schedule
 
 INVERSE_SQRT_TIMESCALE = 10_000

@@ -23,7 +23,7 @@ from tunewright.engine.precision import FP16_LOSS_SCALE
 from tunewright.engine.prepare import open_pack
 from tunewright.engine.schedule import LRSchedule
 from tunewright.engine.step import forward_backward, is_out_of_memory
-from tunewright.plan import steps
+from tunewright.planner import steps
 from tunewright.record.files import write_folder
 from tunewright.schema.errors import DataError, Interrupted, RunFailed
 

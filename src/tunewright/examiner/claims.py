@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import and_
 
-from tunewright.exam.words import Word, texts, words
+from tunewright.examiner.words import Word, texts, words
 
 _NEGATING = """
     not no never neither nor none nobody nothing nowhere without hardly except unlike wrong wrongly incorrect

@@ -14,10 +14,10 @@ from itertools import product
 
 from tunewright.data.normalise import normalised
 from tunewright.data.rows import Row
-from tunewright.exam.claims import FUNCTION_WORDS
-from tunewright.exam.question import Question
-from tunewright.exam.refusal import is_refusal
-from tunewright.exam.words import texts, words
+from tunewright.examiner.claims import FUNCTION_WORDS
+from tunewright.examiner.question import Question
+from tunewright.examiner.refusal import is_refusal
+from tunewright.examiner.words import texts, words
 from tunewright.schema.exam import Part
 
 OTHER_WORDS = 2

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tunewright.data.normalise import normalised
-from tunewright.exam.question import Question
-from tunewright.exam.rates import score
-from tunewright.exam.reading import Figures, SkillChange, read
-from tunewright.exam.refusal import is_refusal
-from tunewright.exam.score import passes
+from tunewright.examiner.question import Question
+from tunewright.examiner.rates import score
+from tunewright.examiner.reading import Figures, SkillChange, read
+from tunewright.examiner.refusal import is_refusal
+from tunewright.examiner.score import passes
 from tunewright.schema.errors import UsageError
 from tunewright.schema.exam import PARTS, Answer, ExamResult, Score, Skill
 

@@ -10,7 +10,7 @@ import importlib
 from functools import lru_cache
 from typing import Any
 
-from tunewright.exam.words import LONGEST_TEXT
+from tunewright.examiner.words import LONGEST_TEXT
 from tunewright.schema.errors import EnvironmentMissing
 
 TIME_LIMIT_S = 0.5

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tunewright.exam.rates import difference, lost_by_chance
+from tunewright.examiner.rates import difference, lost_by_chance
 from tunewright.schema.exam import Reading, Score
 
 REFUSED = 0.10

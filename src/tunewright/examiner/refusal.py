@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from tunewright.exam.words import texts, words
+from tunewright.examiner.words import texts, words
 
 LONGEST_SENTENCE = 120
 """Words of a sentence that are searched: a model that repeats one word for ever must not stall the search."""

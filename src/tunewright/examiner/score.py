@@ -1,6 +1,6 @@
 """The scorers: each decides whether one answer to one question is right.
 
-``contains``  the default: the answer claims one of the expected values (:mod:`tunewright.exam.claims`)
+``contains``  the default: the answer claims one of the expected values (:mod:`tunewright.examiner.claims`)
 ``equals``    the answer is one of the expected values, letter case and punctuation aside
 ``sentence``  for expected answers that are whole sentences; exams drafted from rows use it
 ``regex``     the expression is found in the answer
@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tunewright.exam.claims import FUNCTION_WORDS, claims
-from tunewright.exam.expression import finds
-from tunewright.exam.question import Question
-from tunewright.exam.refusal import has_refusal, is_refusal
-from tunewright.exam.words import texts, words
+from tunewright.examiner.claims import FUNCTION_WORDS, claims
+from tunewright.examiner.expression import finds
+from tunewright.examiner.question import Question
+from tunewright.examiner.refusal import has_refusal, is_refusal
+from tunewright.examiner.words import texts, words
 
 
 def contains(text: str, question: Question) -> bool:
-    """The text claims one of the answers and refuses nowhere. Rules and limits: :mod:`tunewright.exam.claims`."""
+    """The text claims one of the answers and refuses nowhere. Rules and limits: :mod:`tunewright.examiner.claims`."""
     if has_refusal(text) and not any(has_refusal(answer) for answer in question.answers):
         return False
     return any(claims(text, answer, question.question, question.answers) for answer in question.answers)
@@ -75,7 +75,7 @@ def regex(text: str, question: Question) -> bool:
 
 
 def refusal(text: str, question: Question) -> bool:
-    """The text refuses and does not answer after all (:mod:`tunewright.exam.refusal`)."""
+    """The text refuses and does not answer after all (:mod:`tunewright.examiner.refusal`)."""
     return is_refusal(text)
 
 

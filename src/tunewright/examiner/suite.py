@@ -18,10 +18,10 @@ from typing import Any, cast, get_args
 
 from tunewright.data.normalise import normalised
 from tunewright.data.rows import Message, Row
-from tunewright.exam.draft import questions_of
-from tunewright.exam.expression import fault_of
-from tunewright.exam.question import SCORER_NAMES, Question
-from tunewright.exam.refusal import is_refusal
+from tunewright.examiner.draft import questions_of
+from tunewright.examiner.expression import fault_of
+from tunewright.examiner.question import SCORER_NAMES, Question
+from tunewright.examiner.refusal import is_refusal
 from tunewright.record.files import write_whole
 from tunewright.schema.errors import DataError
 from tunewright.schema.exam import PARTS, Part
@@ -174,7 +174,7 @@ def draft_suite(train_rows: Sequence[Row], val_rows: Sequence[Row], *, limit: in
 
     exact: trained rows; variation: held-out rows whose prompt is not trained; out_of_domain: held-out rows whose
     answer refuses; general: the bundled skills. Rows without a question (plain text) are left out. How answers are
-    scored: :mod:`tunewright.exam.draft`. The same rows, limit and seed give the same suite.
+    scored: :mod:`tunewright.examiner.draft`. The same rows, limit and seed give the same suite.
     """
     trained = {row.key for row in train_rows}
     held_out = [row for row in val_rows if row.key not in trained]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tunewright.plan.draft import Draft
-from tunewright.plan.guide_ranges import guides_on
-from tunewright.plan.memory import (
+from tunewright.planner.draft import Draft
+from tunewright.planner.guide_ranges import guides_on
+from tunewright.planner.memory import (
     Load,
     Memory,
     budget_GiB,
@@ -14,8 +14,8 @@ from tunewright.plan.memory import (
     load_length,
     supervised_share,
 )
-from tunewright.plan.sources import LORA_WITHOUT_REGRET, MASTERING, QLORA, TINKER_SWEEP, TUNEWRIGHT, title
-from tunewright.plan.words import figure, power_of_two_below, sentence
+from tunewright.planner.sources import LORA_WITHOUT_REGRET, MASTERING, QLORA, TINKER_SWEEP, TUNEWRIGHT, title
+from tunewright.planner.words import figure, power_of_two_below, sentence
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
 from tunewright.schema.plan import PlannedValue
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tunewright.plan.adapter import COMFORTABLE_ROWS, memory_of
-from tunewright.plan.draft import Draft
-from tunewright.plan.guide_ranges import guides_on
-from tunewright.plan.memory import MemoryLine, budget_GiB
-from tunewright.plan.sources import BATCH_BIAS, KEY_HYPERPARAMETERS, MASTERING, TUNEWRIGHT, title
-from tunewright.plan.steps import steps_per_epoch
-from tunewright.plan.tasks import EFFECTIVE_BATCH, memory_row
-from tunewright.plan.words import counted, power_of_two_below, sentence
+from tunewright.planner.adapter import COMFORTABLE_ROWS, memory_of
+from tunewright.planner.draft import Draft
+from tunewright.planner.guide_ranges import guides_on
+from tunewright.planner.memory import MemoryLine, budget_GiB
+from tunewright.planner.sources import BATCH_BIAS, KEY_HYPERPARAMETERS, MASTERING, TUNEWRIGHT, title
+from tunewright.planner.steps import steps_per_epoch
+from tunewright.planner.tasks import EFFECTIVE_BATCH, memory_row
+from tunewright.planner.words import counted, power_of_two_below, sentence
 from tunewright.schema.plan import PlannedValue
 
 STEPS_FOR = ((32, 3000), (16, 300), (8, 100), (4, 100), (2, 100))

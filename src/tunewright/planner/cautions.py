@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tunewright.plan.batch import effective_batch_for
-from tunewright.plan.draft import Draft
-from tunewright.plan.memory import budget_GiB
-from tunewright.plan.preset import Preset
-from tunewright.plan.words import counted, figure
+from tunewright.planner.batch import effective_batch_for
+from tunewright.planner.draft import Draft
+from tunewright.planner.memory import budget_GiB
+from tunewright.planner.preset import Preset
+from tunewright.planner.words import counted, figure
 from tunewright.schema.plan import Cost
 
 FEW_ROWS = 100

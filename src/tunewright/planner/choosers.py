@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tunewright.plan.draft import Facts
-from tunewright.plan.preset import Chosen
-from tunewright.plan.words import counted
+from tunewright.planner.draft import Facts
+from tunewright.planner.preset import Chosen
+from tunewright.planner.words import counted
 
 VIEWS = 5000
 """Example views of the guide's own sum (Understanding Training Parameters, 2025-10): 625 rows x 8 epochs = 5,000."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from tunewright.plan.adapter import memory_of
-from tunewright.plan.draft import Draft
-from tunewright.plan.sources import UNDERSTANDING, title
-from tunewright.plan.steps import evaluation_every, steps_per_epoch, total_steps
-from tunewright.plan.words import counted, figure
+from tunewright.planner.adapter import memory_of
+from tunewright.planner.draft import Draft
+from tunewright.planner.sources import UNDERSTANDING, title
+from tunewright.planner.steps import evaluation_every, steps_per_epoch, total_steps
+from tunewright.planner.words import counted, figure
 from tunewright.schema.facts import MachineFacts
 from tunewright.schema.plan import Cost
 from tunewright.schema.recipe import Recipe

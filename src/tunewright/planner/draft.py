@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from tunewright.plan.memory import MeasuredMemory
+from tunewright.planner.memory import MeasuredMemory
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
 from tunewright.schema.plan import PlannedValue
 from tunewright.schema.recipe import Recipe

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tunewright.plan.sources import KEY_HYPERPARAMETERS, MASTERING, TRAINING_PROCESS, UNDERSTANDING, title
-from tunewright.plan.words import figure
+from tunewright.planner.sources import KEY_HYPERPARAMETERS, MASTERING, TRAINING_PROCESS, UNDERSTANDING, title
+from tunewright.planner.words import figure
 
 SEVEN_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 

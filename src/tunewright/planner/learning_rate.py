@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 
-from tunewright.plan.draft import Draft
-from tunewright.plan.guide_ranges import guides_on
-from tunewright.plan.sources import LORA_WITHOUT_REGRET, MEASURED_SMALL, TINKER_SWEEP, TINKER_WIDTH
-from tunewright.plan.words import figure, sentence, two_digits
+from tunewright.planner.draft import Draft
+from tunewright.planner.guide_ranges import guides_on
+from tunewright.planner.sources import LORA_WITHOUT_REGRET, MEASURED_SMALL, TINKER_SWEEP, TINKER_WIDTH
+from tunewright.planner.words import figure, sentence, two_digits
 from tunewright.schema.plan import PlannedValue
 
 LORA_PRIOR = 5e-4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunewright.data.model_folder import bundled_models
-from tunewright.plan.memory import LIBRARIES_GIB, NF4_BYTES, budget_GiB
+from tunewright.planner.memory import LIBRARIES_GIB, NF4_BYTES, budget_GiB
 from tunewright.schema.facts import MachineFacts
 
 # (Hub name, parameters): small instruction-tuned models with open licences

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tunewright.plan.draft import Draft
-from tunewright.plan.guide_ranges import guides_on
-from tunewright.plan.sources import (
+from tunewright.planner.draft import Draft
+from tunewright.planner.guide_ranges import guides_on
+from tunewright.planner.sources import (
     ADAM,
     ADAMW,
     KEY_HYPERPARAMETERS,
@@ -13,7 +13,7 @@ from tunewright.plan.sources import (
     TUNEWRIGHT,
     UNDERSTANDING,
 )
-from tunewright.plan.words import counted, figure, sentence
+from tunewright.planner.words import counted, figure, sentence
 from tunewright.schema.plan import PlannedValue
 
 USUAL_MAX_LENGTH = 2048

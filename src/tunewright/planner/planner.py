@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tunewright.plan import adapter, batch, plain, run_length
-from tunewright.plan.cautions import cautions
-from tunewright.plan.cost import predicted_cost
-from tunewright.plan.draft import Draft, Facts
-from tunewright.plan.learning_rate import learning_rate
-from tunewright.plan.memory import MeasuredMemory
-from tunewright.plan.preset import Preset
-from tunewright.plan.presets import find_preset
-from tunewright.plan.sources import GIVEN
-from tunewright.plan.stages import stages_for
-from tunewright.plan.tasks import check_vram, task_values, vram_values
+from tunewright.planner import adapter, batch, plain, run_length
+from tunewright.planner.cautions import cautions
+from tunewright.planner.cost import predicted_cost
+from tunewright.planner.draft import Draft, Facts
+from tunewright.planner.learning_rate import learning_rate
+from tunewright.planner.memory import MeasuredMemory
+from tunewright.planner.preset import Preset
+from tunewright.planner.presets import find_preset
+from tunewright.planner.sources import GIVEN
+from tunewright.planner.stages import stages_for
+from tunewright.planner.tasks import check_vram, task_values, vram_values
 from tunewright.schema.errors import DataError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
 from tunewright.schema.plan import Plan, PlannedValue, Stage
@@ -92,7 +92,7 @@ def make_plan(
     """A plan whose every recipe key has a value, a reason and a source.
 
     given    : recipe keys set by the user, ``data`` among them; they always survive
-    preset   : a name in :data:`tunewright.plan.presets.PRESETS`
+    preset   : a name in :data:`tunewright.planner.presets.PRESETS`
     task     : simple, regular or complex: the guide's rank and alpha for such a task
     vram_GiB : plan for a GPU of this memory instead of ``machine``
     measured : two fitted memory lines; they replace the estimate and overrule the guide's memory table

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tunewright.plan.draft import Facts
-from tunewright.plan.words import figure
+from tunewright.planner.draft import Facts
+from tunewright.planner.words import figure
 from tunewright.schema.plan import PlannedValue
 
 Chosen = tuple[Any, str]

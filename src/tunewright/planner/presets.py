@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tunewright.plan import choosers as take
-from tunewright.plan.guide_ranges import SEVEN_PROJECTIONS
-from tunewright.plan.preset import Preset, PresetValue, Span
-from tunewright.plan.sources import MASTERING, TRAINING_PROCESS, UNDERSTANDING
+from tunewright.planner import choosers as take
+from tunewright.planner.guide_ranges import SEVEN_PROJECTIONS
+from tunewright.planner.preset import Preset, PresetValue, Span
+from tunewright.planner.sources import MASTERING, TRAINING_PROCESS, UNDERSTANDING
 from tunewright.schema.errors import UsageError
 from tunewright.schema.recipe_io import nearest
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tunewright.plan.cost import explain_steps, rows_with_replay
-from tunewright.plan.draft import Draft
-from tunewright.plan.guide_ranges import guides_on, guides_on_warmup
-from tunewright.plan.sources import (
+from tunewright.planner.cost import explain_steps, rows_with_replay
+from tunewright.planner.draft import Draft
+from tunewright.planner.guide_ranges import guides_on, guides_on_warmup
+from tunewright.planner.sources import (
     ARITHMETIC,
     FIXED_DURATIONS,
     MASTERING,
@@ -16,8 +16,8 @@ from tunewright.plan.sources import (
     STRAIGHT_TO_ZERO,
     TUNEWRIGHT,
 )
-from tunewright.plan.steps import evaluation_every, steps_per_epoch, total_steps
-from tunewright.plan.words import counted, figure, sentence
+from tunewright.planner.steps import evaluation_every, steps_per_epoch, total_steps
+from tunewright.planner.words import counted, figure, sentence
 from tunewright.schema.plan import PlannedValue
 
 EPOCHS_BY_ROWS = ((1_000, 8.0), (10_000, 3.0), (100_000, 2.0))
@@ -138,7 +138,7 @@ def decay_share(draft: Draft) -> PlannedValue:
 
 
 def eval_steps(draft: Draft) -> PlannedValue:
-    """The cadence of :mod:`tunewright.plan.steps`, thinned out where the validation rows would cost too much."""
+    """The cadence of :mod:`tunewright.planner.steps`, thinned out where the validation rows would cost too much."""
     total, per_epoch = _steps(draft)
     val_rows = draft.facts.data.val_rows
     usual = evaluation_every(draft.recipe(), total, per_epoch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunewright.plan.words import counted
+from tunewright.planner.words import counted
 from tunewright.schema.errors import UsageError
 from tunewright.schema.plan import Stage
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tunewright.plan.draft import Facts
-from tunewright.plan.presets import GUIDE_LOW_MEMORY
-from tunewright.plan.sources import MASTERING
+from tunewright.planner.draft import Facts
+from tunewright.planner.presets import GUIDE_LOW_MEMORY
+from tunewright.planner.sources import MASTERING
 from tunewright.schema.errors import UsageError
 from tunewright.schema.plan import PlannedValue
 from tunewright.schema.recipe_io import nearest

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.fit import least_gain, noise_of_eval
 from tunewright.prescribe.rule import Proposal, is_step
@@ -27,7 +28,6 @@ _INERT = frozenset(
     }
 )
 _SAME_SHARE = 0.05  # values within 5 % of each other are the same trial
-FORGETTING_LIMIT = 0.1  # nats per token: the bar above which the tuner mixes general rows in
 _REACH = 0.67  # a trial that went x4 speaks for x2.5 and beyond, not for x1.5
 
 
@@ -95,7 +95,7 @@ def _covers(now: Any, past: Any, proposed: Any) -> bool:
 
 
 def _still_forgets(run: RunSummary) -> bool:
-    return run.forgetting is not None and run.forgetting > FORGETTING_LIMIT
+    return run.forgetting is not None and run.forgetting > FORGETTING_NATS.value
 
 
 def _failed(case: Case, run: RunSummary) -> bool:

@@ -161,16 +161,21 @@ def case_of(steps: tuple[Step, ...], best: Step, rows: int) -> Case:
 
 
 def describe(step: Step, best: Step) -> str:
-    """One line on what a run showed."""
+    """One line on what a run showed and where it stands."""
+    standing = "best so far" if step is best else f"{best.outcome.name} stays the best"
+    return f"{step.outcome.name}: {verdict(step)}; {standing}"
+
+
+def verdict(step: Step) -> str:
+    """What a run showed: the health of its curve, what was learnt, what was forgotten, what was found."""
     summary, diagnosis = step.outcome.summary, step.outcome.diagnosis
-    parts = [f"{step.outcome.name}: curve {diagnosis.health}"]
+    parts = [f"curve {diagnosis.health}"]
     if summary.eval_loss is not None:
         parts.append(f"eval loss {_fall(summary)}")
     if summary.forgetting is not None:
         parts.append(f"forgetting {summary.forgetting:+.2f} nats per token")
     named = [finding.symptom for finding in diagnosis.findings if finding.severity != "info"]
     parts += [f"found {', '.join(named)}"] if named else []
-    parts += ["best so far"] if step is best else [f"{best.outcome.name} stays the best"]
     return "; ".join(parts)
 
 

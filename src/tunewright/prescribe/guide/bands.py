@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SWEET_LOW, SWEET_HIGH, BARELY = 0.2, 0.5, 1.0
+from tunewright.doctor.guide_reading import TREE, tree
+
+SWEET_LOW, SWEET_HIGH, BARELY = (branch.high for branch in TREE[:3])
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,8 @@ def band_of(loss: float) -> Band:
     >>> [band_of(loss).name for loss in (0.05, 0.2, 0.5, 0.7, 1.0, 1.2)]
     ['overfit', 'sweet spot', 'sweet spot', 'underfit', 'underfit', 'barely learned']
     """
-    if loss < SWEET_LOW:
-        return OVERFIT
-    if loss <= SWEET_HIGH:
-        return SWEET_SPOT
-    return UNDERFIT if loss <= BARELY else BARELY_LEARNED
+    branches = [branch.name for branch in TREE]
+    return BANDS[branches.index(tree(loss))]
 
 
 def bands_of(low: float, high: float) -> tuple[Band, ...]:

@@ -1,0 +1,1 @@
+"""Any trainer's log as one :class:`tunewright.schema.curve.Curve`."""

@@ -1,0 +1,1 @@
+"""One symptom per file: ``detect(view) -> Finding | Abstention | None``."""

@@ -1,0 +1,20 @@
+"""The learning rate never came down in a run of several epochs. Information."""
+
+from __future__ import annotations
+
+from tunewright.doctor import thresholds as th
+from tunewright.doctor.detectors.base import Answer, found
+from tunewright.doctor.view import View
+
+
+def detect(view: View) -> Answer:
+    """Fires when the last learning rate is above half of the peak after more than one epoch of a complete run."""
+    rate = view.rate
+    if len(rate) < th.FEWEST_LOSSES.value or not view.ended or view.epochs is None or view.epochs <= 1.05:
+        return None
+    peak, last = float(rate.values.max()), float(rate.values[-1])
+    if peak <= 0 or last <= 0.5 * peak:
+        return None
+    why = f"the learning rate ended at {last:.2g} of a peak of {peak:.2g}: a decay at the end usually gains a little"
+    evidence = {"final": last, "peak": peak, "epochs": view.epochs}
+    return found("lr_constant", (int(rate.steps[0]), int(rate.steps[-1])), why, evidence, ("a constant schedule",))

@@ -1,0 +1,25 @@
+"""The learning rate reached zero long before the end: the rest of the run changed nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tunewright.doctor import thresholds as th
+from tunewright.doctor.detectors.base import Answer, found, percent
+from tunewright.doctor.view import View
+
+
+def detect(view: View) -> Answer:
+    """Fires when more than the last 15 % of the run were below 1 % of the peak learning rate."""
+    rate = view.rate
+    if len(rate) < th.FEWEST_LOSSES.value or float(rate.values.max()) <= 0:
+        return None
+    alive = np.flatnonzero(rate.values >= th.ZERO_LR.value * rate.values.max())
+    since = int(rate.steps[alive[-1]])
+    share = (int(rate.steps[-1]) - since) / max(int(rate.steps[-1]), 1)
+    if share <= th.ZERO_TAIL.value:
+        return None
+    why = f"the learning rate is below 1 % of its peak from step {since} on: the last {percent(share)} taught nothing"
+    evidence = {"since_step": since, "share": share, "peak": float(rate.values.max())}
+    causes = ("the schedule was given fewer steps than the run has",)
+    return found("lr_zero_tail", (since, int(rate.steps[-1])), why, evidence, causes)

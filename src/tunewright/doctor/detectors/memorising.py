@@ -1,0 +1,52 @@
+"""Steps of the training loss at epoch boundaries: rows seen before are already known. Information."""
+
+from __future__ import annotations
+
+import math
+
+from tunewright.doctor import statistics as st
+from tunewright.doctor import thresholds as th
+from tunewright.doctor.detectors.base import Answer, found, percent
+from tunewright.doctor.view import View
+
+_FEWEST_PER_EPOCH = 10
+
+
+def detect(view: View) -> Answer:
+    """J = 1 - exp(opening level of an epoch - closing level of the one before), in windows of a tenth of an epoch,
+    less what the epoch's own trend explains. Fires above 15 % with z > 4 at any boundary."""
+    per_epoch = view.curve.steps_per_epoch
+    if not per_epoch or not view.enough or view.last_step < 1.1 * per_epoch:
+        return None
+    points = per_epoch / view.every
+    width = max(3, int(points / 10))
+    if points < _FEWEST_PER_EPOCH:
+        return None
+    error = st.median_error(view.noise, width, width)
+    jumps: list[tuple[float, int]] = []
+    for boundary in range(1, min(int(view.last_step / per_epoch) + 1, 100)):
+        place = int((view.loss.steps <= boundary * per_epoch).sum())
+        if place - width < 0 or place + width > len(view.y):
+            continue
+        trend = _trend(view, place - int(points), place) * width
+        jumps.append((view.level(place - width, place) - view.level(place, place + width) + min(trend, 0.0), boundary))
+    worst, boundary = max(jumps, default=(0.0, 0))
+    share = -st.relative(-worst)
+    if share <= th.MEMORISED_STEP.value or worst <= th.MEMORISED_Z.value * error:
+        return None
+    step = round(boundary * per_epoch)
+    why = (
+        f"the training loss drops by {percent(share)} where epoch {boundary + 1} begins: rows seen before are memorised"
+    )
+    evidence = {"step_down": share, "z": worst / error, "after_epoch": boundary, "boundaries": len(jumps)}
+    causes = ("repeated epochs over little data", "learning rate high enough to learn rows by heart")
+    return found("memorising", (step, view.last_step), why, evidence, causes)
+
+
+def _trend(view: View, first: int, last: int) -> float:
+    """Change of the log-loss per point inside the epoch, from the medians of its halves."""
+    first = max(0, first)
+    middle = (first + last) // 2
+    if middle - first < 3 or not math.isfinite(view.level(first, middle)):
+        return 0.0
+    return (view.level(middle, last) - view.level(first, middle)) / max(1, middle - first)

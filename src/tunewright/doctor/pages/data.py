@@ -1,0 +1,73 @@
+"""TW4xx: the data. Found by probes of the rows, but for rows_masked never from a curve."""
+
+from __future__ import annotations
+
+from tunewright.doctor.pages import G0, STUDY, Page
+
+_UNSEEN = "The loss curve looks normal: this is found by looking at the rows."
+
+PAGES = {
+    "template_mismatch": Page(
+        what="The rows are rendered with another chat template than the model was made with or will be served with.",
+        how="Rendered text against the tokenizer's own template; loss of the answers under candidate templates.",
+        lookalikes=_UNSEEN,
+        do="Use the tokenizer's template (leave template out) and check again.",
+        sources=(STUDY,),
+    ),
+    "labels_unrelated": Page(
+        what="Answers do not belong to their prompts.",
+        how="Conditional gain: loss of answers under exchanged prompts minus under their own; near 0 after training.",
+        lookalikes=_UNSEEN,
+        do="Check the column mapping and whether a column was shuffled.",
+        sources=(STUDY,),
+    ),
+    "leak": Page(
+        what="Validation prompts are in the training data, so the validation loss says nothing.",
+        how="Normalised prompts (case, punctuation and white space removed) that occur on both sides.",
+        lookalikes="Another wording of the same fact is no leak. Validation below training loss is normal and no sign.",
+        do="tunewright check DATA --val VAL --fix OUT removes the training copies.",
+        sources=(STUDY,),
+    ),
+    "rows_masked": Page(
+        what="Some batches hold no supervised token.",
+        how="Two or more isolated losses of exactly 0 (2-90 % of the points) among normal ones, without a gradient.",
+        lookalikes="Zeros that never end are a NaN (non_finite); zeros after tiny losses are rounding.",
+        do="tunewright check DATA: longer max_length, or remove rows without an answer.",
+        sources=("Signatures measured with transformers 5.23.0", STUDY),
+    ),
+    "truncated": Page(
+        what="Rows are cut off by max_length.",
+        how="Token counts against max_length.",
+        lookalikes=_UNSEEN,
+        do="Raise max_length, or shorten or split those rows.",
+        sources=(STUDY,),
+    ),
+    "noisy_labels": Page(
+        what="Many training answers are wrong or random.",
+        how="Training loss far above validation at the same weights, measured on a sample.",
+        lookalikes="Dropout and harder training rows raise it a little too.",
+        do="Read the rows with the highest loss and clean them.",
+        sources=(f"{G0}: clean, accurate data beats fancy hyperparameters", STUDY),
+    ),
+    "duplicates": Page(
+        what="Rows occur several times.",
+        how="Equal prompt and answer, also after normalising, or very similar text.",
+        lookalikes="Different wordings of one fact are wanted, not duplicates.",
+        do="tunewright check DATA --fix OUT.",
+        sources=(STUDY,),
+    ),
+    "val_shift": Page(
+        what="Validation rows are of another kind than the training rows.",
+        how="Loss of the untouched model on both.",
+        lookalikes="A small gap at step 0 is chance.",
+        do="Hold out validation rows from the same source (val_size).",
+        sources=(STUDY,),
+    ),
+    "no_stop_token": Page(
+        what="The end of the answer is never trained on, so generation does not stop.",
+        how="Share of rows whose end-of-turn token is supervised.",
+        lookalikes=_UNSEEN,
+        do="Use a template that ends the turn inside the trained part.",
+        sources=(STUDY,),
+    ),
+}

@@ -1,0 +1,369 @@
+"""Single symptoms on curves made for them, each with the case that only looks alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_curves import FAULTY, STEPS, at_evals, cosine, fall, make, one_epoch
+
+from tunewright.curve.read import read_curves
+from tunewright.doctor.diagnose import diagnose
+from tunewright.schema.curve import EMPTY, Curve, Series
+
+FIXTURES = Path(__file__).parents[1] / "curve" / "fixtures"
+
+
+def with_evals(*values: float, every: int = 30, train: np.ndarray | None = None) -> Curve:
+    """A healthy training loss with evaluations at 0, every, 2 x every, ..."""
+    line = fall(1.6, 0.8, 80, every * (len(values) - 1)) if train is None else train
+    curve = make(line[1:], {}, 0, per_epoch=100)
+    return replace(curve, eval_loss=Series.of([(i * every, v) for i, v in enumerate(values)]))
+
+
+def with_losses(values: list[float], **series: Series) -> Curve:
+    return Curve("test", "", Series.of(enumerate(values, start=1)), **series)
+
+
+# --- real logs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "health", "first"),
+    [
+        ("healthy", "healthy", None),
+        ("nan_hidden", "sick", "non_finite"),
+        ("nan_shown", "sick", "non_finite"),
+        ("all_masked", "sick", "all_masked"),
+        ("frozen", "sick", "weights_not_updating"),
+        ("too_hot", "sick", "divergence"),
+        ("killed", "healthy", "prefix_log"),
+    ],
+)
+def test_logs_of_the_real_trainer(name, health, first):
+    diagnosis = diagnose(read_curves(FIXTURES / name)[0])
+    assert diagnosis.health == health
+    assert (diagnosis.findings[0].symptom if diagnosis.findings else None) == first
+
+
+def test_nan_onset_is_the_step_after_the_poison():
+    for name in ("nan_hidden", "nan_shown"):
+        found = diagnose(read_curves(FIXTURES / name)[0]).finding("non_finite")
+        assert found.steps == (41, 96)
+        assert found.evidence["recovers"] is False
+        assert found.evidence["last_finite_loss"] == pytest.approx(1.15085, abs=1e-4)
+
+
+# --- non-finite --------------------------------------------------------------------------------------------------
+
+
+def test_rounded_zeros_of_a_memorised_run_are_no_nan():
+    losses = [*np.geomspace(2.0, 2e-4, 40), *[1e-4, 0.0, 1e-4, 0.0, 0.0] * 4]
+    diagnosis = diagnose(with_losses(losses))
+    assert not diagnosis.has("non_finite")
+    assert not diagnosis.has("rows_masked")
+
+
+def test_early_fp16_skips_are_normal():
+    curve = one_epoch(0, 1)
+    grads = np.ones(STEPS)
+    grads[[0, 1, 2, 200]] = np.nan
+    assert diagnose(replace(curve, grad_norm=Series(curve.loss.steps, grads))).health == "healthy"
+    grads[: STEPS // 2 + 1] = np.inf
+    assert diagnose(replace(curve, grad_norm=Series(curve.loss.steps, grads))).has("non_finite")
+
+
+def test_a_nan_evaluation_is_never_hidden():
+    curve = one_epoch(0, 1)
+    evals = Series(curve.eval_loss.steps, np.full(len(curve.eval_loss), np.nan))
+    found = diagnose(replace(curve, eval_loss=evals)).finding("non_finite")
+    assert found.evidence["where"] == "eval_loss"
+
+
+def test_isolated_zeros_are_masked_rows_and_name_them():
+    curve = one_epoch(0, 1)
+    values = curve.loss.values.copy()
+    values[[20, 80, 140, 200, 250, 280, 285]] = 0.0
+    grads = Series(curve.loss.steps, np.where(values == 0, 0.0, 1.0))
+    rows = {step: (step * 10,) for step in range(1, STEPS + 1)}
+    diagnosis = diagnose(replace(curve, loss=Series(curve.loss.steps, values), grad_norm=grads, batch_rows=rows))
+    assert diagnosis.health == "warning"
+    assert diagnosis.findings[0].symptom == "rows_masked"
+    assert diagnosis.findings[0].rows[:2] == (210, 810)
+
+
+def test_nothing_but_a_nan():
+    assert diagnose(with_losses([float("nan")] * 20)).findings[0].symptom == "non_finite"
+
+
+# --- worse than the start, divergence ----------------------------------------------------------------------------
+
+
+def test_a_coarse_log_hides_a_blow_up_and_step_0_shows_it():
+    steps = np.arange(10, 121, 10)
+    falling = Series(steps, np.linspace(4.97, 3.14, 12))
+    alone = diagnose(Curve("test", "", falling))
+    assert alone.health == "healthy"
+    assert "mean over 10 steps" in next(a for a in alone.abstained if a.symptom == "worse_than_start").because
+    evals = Series.of([(0, 2.43), (60, 4.0), (120, 3.2)])
+    seen = diagnose(Curve("test", "", falling, eval_loss=evals))
+    assert seen.findings[0].symptom == "worse_than_start"
+    assert seen.findings[0].evidence["change"] == pytest.approx(3.2 / 2.43 - 1, rel=1e-3)
+
+
+def test_uniform_output_is_recognised():
+    train = np.concatenate([np.linspace(1.6, 12, 20), np.full(80, np.log(32000))])
+    found = diagnose(make(train, {}, 0, noise=0.001)).finding("worse_than_start")
+    assert found.evidence["uniform_over_vocabulary"] == 32000
+
+
+def test_one_easy_first_batch_is_no_baseline():
+    curve = one_epoch(0, 1)
+    values = curve.loss.values.copy()
+    values[0] = 1.15
+    assert diagnose(replace(curve, loss=Series(curve.loss.steps, values), eval_loss=EMPTY)).health == "healthy"
+
+
+def test_ordered_data_moves_training_only():
+    line = fall(1.6, 1.2)
+    train = line[1:] * np.where(np.arange(STEPS) > 200, 1.6, 1.0)
+    diagnosis = diagnose(make(train, at_evals(line), 0))
+    assert not diagnosis.has("divergence")
+    assert any(a.symptom == "divergence" for a in diagnosis.abstained)
+    assert diagnose(make(train, {}, 0)).has("divergence")
+
+
+def test_a_hump_of_validation_that_comes_back_is_oscillation():
+    values = (3.9, 3.3, 4.1, 3.5, 3.2, 2.7, 2.4, 2.25, 2.1)
+    assert diagnose(with_evals(*values, train=fall(3.9, 2.0, 100, 240))).has("oscillation")
+    calm = (3.9, 3.3, 3.35, 3.1, 2.9, 2.7, 2.4, 2.25, 2.1)
+    assert not diagnose(with_evals(*calm, train=fall(3.9, 2.0, 100, 240))).has("oscillation")
+
+
+# --- spikes ------------------------------------------------------------------------------------------------------
+
+
+def spiky(places: list[int], rows: dict[int, tuple[int, ...]] | None = None) -> Curve:
+    line = fall(1.6, 1.2)
+    train = line[1:].copy()
+    train[[step - 1 for step in places]] *= 4
+    return make(train, at_evals(line), 0, rows=rows)
+
+
+def test_a_lone_spike_is_information_and_names_its_rows():
+    diagnosis = diagnose(spiky([200], {step: (2 * step - 1, 2 * step) for step in range(1, STEPS + 1)}))
+    spike = diagnosis.finding("spike")
+    assert diagnosis.health == "healthy"
+    assert (spike.severity, spike.rows, spike.steps) == ("info", (399, 400), (200, 200))
+    assert spike.evidence["factor"] == pytest.approx(4, rel=0.2)
+
+
+def test_a_spike_that_returns_with_a_row_is_a_warning_naming_that_row():
+    rows = {step: (step % 100, 100 + (step * 7) % 53) for step in range(1, STEPS + 1)}
+    spike = diagnose(spiky([77, 177, 277], rows)).finding("spike")
+    assert spike.severity == "warning"
+    assert spike.rows == (77,)
+
+
+def test_a_spike_that_stays_is_a_warning():
+    line = fall(1.6, 1.2)
+    train = line[1:].copy()
+    train[199] *= 4
+    train[200:] *= 1.16
+    assert diagnose(make(train, {}, 0)).finding("spike").severity == "warning"
+
+
+def test_gradient_first_tells_optimisation_from_data():
+    grads = np.ones(STEPS) + 0.05 * np.sin(np.arange(STEPS))
+    calm = replace(spiky([200]), grad_norm=Series(np.arange(1, STEPS + 1), grads))
+    assert diagnose(calm).finding("spike").evidence["grad_norm_first"] is False
+    wild = grads.copy()
+    wild[198] = 30
+    assert diagnose(replace(calm, grad_norm=Series(calm.loss.steps, wild))).finding("spike").evidence["grad_norm_first"]
+
+
+# --- learning ----------------------------------------------------------------------------------------------------
+
+
+def test_the_noise_of_batch_one_decides_nothing():
+    line = np.full(STEPS + 1, 1.5)
+    diagnosis = diagnose(make(line[1:], {}, 0, noise=0.3))
+    assert diagnosis.health == "healthy"
+    told = next(a for a in diagnosis.abstained if a.symptom == "no_learning")
+    assert 0.1 < told.minimal_detectable_change < 0.6
+
+
+def test_a_log_that_begins_after_the_fall_decides_nothing():
+    flat = make(np.full(STEPS, 1.1), {}, 0, noise=0.01, every=10, rate=np.full(STEPS, 1e-4))
+    diagnosis = diagnose(flat)
+    assert not diagnosis.has("no_learning")
+    assert any(a.symptom == "no_learning" for a in diagnosis.abstained)
+
+
+def test_flat_from_the_first_step_is_no_learning():
+    assert diagnose(make(np.full(STEPS, 1.1), {}, 0, noise=0.01)).has("no_learning")
+
+
+def test_a_validation_gain_of_3_percent_is_learning():
+    line = fall(1.3, 1.26, 100)
+    assert diagnose(make(line[1:], at_evals(line), 0, noise=0.2)).health == "healthy"
+
+
+def test_frozen_by_learning_rate_and_by_gradient():
+    curve = replace(one_epoch(0, 1), eval_loss=EMPTY)
+    zeros = Series(curve.loss.steps, np.zeros(STEPS))
+    assert diagnose(replace(curve, learning_rate=zeros)).has("weights_not_updating")
+    assert diagnose(replace(curve, grad_norm=zeros)).has("weights_not_updating")
+
+
+def test_two_equal_evaluations_in_the_warm_up_are_no_frozen_model():
+    curve = Curve("test", "", Series.of([(1, 2.0), (2, 2.0)]), eval_loss=Series.of([(0, 2.0), (2, 2.0)]))
+    assert not diagnose(curve).has("weights_not_updating")
+
+
+def test_plateau_only_while_the_learning_rate_is_high():
+    line = fall(1.8, 1.2, 12)
+    constant, decayed = np.full(STEPS, 1e-4), cosine(STEPS)
+    assert diagnose(make(line[1:], at_evals(line), 0, rate=constant, noise=0.02)).has("plateau")
+    assert not diagnose(make(line[1:], at_evals(line), 0, rate=decayed, noise=0.02)).has("plateau")
+
+
+def test_underfit_predicts_the_log_fit():
+    steps = np.arange(301)
+    line = np.where(steps > 0, 2.0 - 0.15 * np.log(np.maximum(steps, 1)), 2.1)
+    curve = make(line[1:], at_evals(line), 0, per_epoch=STEPS, eval_noise=0, rate=np.full(STEPS, 1e-4))
+    found = diagnose(curve).finding("underfit")
+    assert found.severity == "info"
+    assert found.evidence["gain_one_more_epoch"] == pytest.approx(0.15 * np.log(2) / line[-1], rel=0.25)
+
+
+def test_a_starved_run_under_a_decaying_rate_is_seen():
+    rate = cosine(STEPS)
+    line = 2.0 - 0.3 * np.concatenate([[0], np.cumsum(rate)]) / rate.sum()
+    found = diagnose(make(line[1:], at_evals(line), 0, rate=rate)).finding("underfit")
+    assert found.evidence["never_flattened"] is True
+
+
+def test_a_prefix_is_not_underfit():
+    starved = FAULTY["starved"][0](0, 1)
+    diagnosis = diagnose(replace(starved, total_steps=1000))
+    assert diagnosis.has("prefix_log")
+    assert not diagnosis.has("underfit")
+
+
+def test_a_single_epoch_without_evaluations_can_be_underfit_but_more_epochs_cannot():
+    line = 2.0 - 0.6 * np.arange(STEPS + 1) / STEPS
+    assert diagnose(make(line[1:], {}, 0, per_epoch=STEPS)).has("underfit")
+    repeated = diagnose(make(line[1:], {}, 0, per_epoch=100))
+    assert not repeated.has("underfit")
+    assert any(a.symptom == "underfit" for a in repeated.abstained)
+
+
+# --- overfitting -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("evals", "expected"),
+    [
+        ((2.0, 1.4, 1.2, 1.25, 1.33, 1.45), True),
+        ((2.0, 1.4, 1.2, 1.21, 1.22, 1.23), False),  # a creep of 2.5 %
+        ((2.0, 1.4, 1.2, 1.22), False),  # stopped by patience right after the minimum
+        ((2.0, 1.2, 1.5), True),  # a single rise, but of 25 %
+        ((2.0, 1.4, 1.2, 1.3, 1.2, 1.21), False),  # up and down again
+    ],
+)
+def test_overfit(evals, expected):
+    assert diagnose(with_evals(*evals)).has("overfit") is expected
+
+
+def test_overfit_with_one_evaluation_an_epoch_and_none_at_step_0():
+    curve = with_evals(1.2, 1.2, 1.25, 1.45)
+    later = Series(curve.eval_loss.steps[1:], curve.eval_loss.values[1:])
+    assert diagnose(replace(curve, eval_loss=later)).has("overfit")
+
+
+def test_overfit_evidence():
+    found = diagnose(with_evals(2.0, 1.4, 1.2, 1.25, 1.33, 1.45)).finding("overfit")
+    assert found.steps == (60, 150)
+    assert found.evidence["rise"] == pytest.approx(0.2083, abs=1e-4)
+    assert (found.evidence["rises"], found.evidence["grade"], found.evidence["best_step"]) == (3, "clear", 60)
+    assert found.evidence["best_epoch"] == pytest.approx(0.6)
+
+
+def test_both_losses_rising_is_no_overfitting():
+    train = np.concatenate([fall(1.6, 0.8, 20, 60), np.linspace(0.9, 1.4, 90)])
+    assert not diagnose(with_evals(2.0, 1.4, 1.2, 1.25, 1.33, 1.45, train=train)).has("overfit")
+
+
+def test_overfitting_from_the_start_is_the_cause_of_a_worse_end():
+    curve = with_evals(1.5, 1.6, 1.7, 1.9, 2.1, 2.4, train=fall(1.5, 0.2, 50, 150))
+    assert [f.symptom for f in diagnose(curve).findings][:2] == ["overfit", "worse_than_start"]
+
+
+def test_without_evaluations_overfitting_is_abstained_from():
+    diagnosis = diagnose(replace(one_epoch(0, 1), eval_loss=EMPTY))
+    assert "no validation loss" in next(a for a in diagnosis.abstained if a.symptom == "overfit").because
+
+
+def test_epoch_steps_are_memorising():
+    epoch = np.minimum(np.arange(STEPS) // 100, 2)
+    curve = make(fall(1.6, 1.3, 30)[1:] * np.array([1.0, 0.7, 0.45])[epoch], {}, 0)
+    found = diagnose(curve).finding("memorising")
+    assert found.severity == "info"
+    assert found.evidence["step_down"] == pytest.approx(0.33, abs=0.05)
+
+
+# --- forgetting, log, schedule -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("end", "best", "expected"), [(1.05, 1.04, False), (1.3, 1.02, True), (1.3, 1.2, True)])
+def test_forgetting(end, best, expected):
+    general = Series.of([(0, 1.0), (150, best), (300, end)])
+    line = fall(1.6, 1.2)
+    evals = {0: 1.6, 150: 1.2, 300: 1.22}
+    found = diagnose(replace(make(line[1:], evals, 0, eval_noise=0), general_loss=general)).finding("forgetting")
+    assert (found is not None) is expected
+    if found:
+        assert found.severity == "warning"
+        assert found.evidence["rise_at_end"] == pytest.approx(end - 1)
+        assert (found.evidence["rise_at_best"], found.evidence["best_step"]) == (pytest.approx(best - 1), 150)
+
+
+@pytest.mark.parametrize("change", [{"loss": -0.01}, {"objective": "reward"}])
+def test_reinforcement_logs_are_refused(change):
+    curve = one_epoch(0, 1)
+    if "loss" in change:
+        curve = replace(curve, loss=Series(curve.loss.steps, curve.loss.values - 1.5))
+    else:
+        curve = replace(curve, objective="reward")
+    diagnosis = diagnose(curve)
+    assert (diagnosis.health, diagnosis.findings[0].symptom) == ("unknown", "not_an_nll")
+    assert diagnosis.guide_reading.final_loss is None
+    assert {f.symptom for f in diagnosis.findings} == {"not_an_nll"}
+
+
+def test_too_few_points():
+    assert diagnose(with_losses([2.0, 1.9, 1.8])).health == "unknown"
+    assert diagnose(Curve("test", "", EMPTY)).health == "unknown"
+    assert diagnose(with_losses([2.0, float("nan")])).health == "sick"
+
+
+def test_scale_mismatch_of_summed_losses():
+    line = fall(1.6, 1.2)
+    diagnosis = diagnose(make(16 * line[1:], at_evals(line), 0))
+    assert diagnosis.finding("scale_mismatch").evidence["factor"] == pytest.approx(16, rel=0.05)
+    assert not diagnosis.has("divergence")
+
+
+def test_schedule_audit():
+    line = fall(1.6, 1.2)
+    early = np.concatenate([np.linspace(1e-4, 0, 150), np.zeros(150)])
+    assert diagnose(make(line[1:], at_evals(line), 0, rate=early)).finding("lr_zero_tail").evidence["share"] > 0.4
+    rising = np.linspace(0, 1e-4, STEPS)
+    assert diagnose(make(line[1:], at_evals(line), 0, rate=rising)).has("warmup_too_long")
+    prefix = replace(make(line[1:], at_evals(line), 0, rate=rising), total_steps=3000)
+    assert not diagnose(prefix).has("warmup_too_long")
+    for healthy in (cosine(STEPS), np.linspace(1e-4, 0, STEPS)):
+        assert diagnose(make(line[1:], at_evals(line), 0, rate=healthy)).health == "healthy"
