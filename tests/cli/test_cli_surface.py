@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import click
 import pytest
-import typer.main
 
 from tunewright.cli.main import app, run
 
@@ -23,17 +23,17 @@ SURFACE = {
     "env": "--json",
     "runs ls": "--runs-dir --json",
     "runs show": "run --json",
-    "runs compare": "runs --json",
+    "runs compare": "paths --json",
 }
 
 
 def surface() -> dict[str, str]:
     """Every verb with its arguments and options (the long form), as the library built them."""
     found = {}
-    for name, command in typer.main.get_command(app).commands.items():
-        inner = getattr(command, "commands", None)
-        for verb, one in {f"{name} {sub}": c for sub, c in inner.items()}.items() if inner else [(name, command)]:
-            found[verb] = " ".join(max(p.opts, key=len) for p in one.params if p.name != "help")
+    for name, command in app.commands.items():
+        inner = command.commands if isinstance(command, click.Group) else {}
+        for verb, one in {f"{name} {sub}": each for sub, each in inner.items()}.items() if inner else [(name, command)]:
+            found[verb] = " ".join(max(option.opts, key=len) for option in one.params)
     return found
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.reporter.document import make_document
+from tunewright.reporter.lines import wrap
 from tunewright.reporter.markdown import render_markdown
-from tunewright.reporter.text import column_widths, compare, render_text, row_lines, runs_table, wrap
+from tunewright.reporter.text import column_widths, compare, render_text, row_lines, runs_table
 from tunewright.reporter.tree import Chart, every_block
 from tunewright.reporter.view import read_view
 from tunewright.reporter.words import columns_of

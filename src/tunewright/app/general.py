@@ -17,7 +17,7 @@ from tunewright.app.watch import Watch
 from tunewright.data.rows import Row
 from tunewright.data.tokens import TokenRow, encode_rows
 from tunewright.engine.base import Base
-from tunewright.probes.general import general_material, mix, replay_rows_from_file
+from tunewright.probes.general import TEXT_NUMBER, general_material, mix, replay_rows_from_file
 from tunewright.record.files import write_whole
 from tunewright.schema import jsonio
 from tunewright.schema.recipe import Replay
@@ -29,6 +29,7 @@ PROBE_ROWS = 60
 """Enough for a standard error of a few hundredths of a nat per token on the models measured."""
 
 
+TEXT_SHARE = 0.25
 MOST_TOKENS = 96
 """Longest answer of the base that is asked for."""
 
@@ -51,7 +52,7 @@ class General:
     def probe(self, prepared: Prepared) -> tuple[TokenRow, ...]:
         """Token rows of the forgetting probe: the base's own answers and a plain text."""
         material = general_material(self._answer, probe_count=PROBE_ROWS, replay_count=0, seed=prepared.recipe.seed)
-        return _tokens(prepared, material.probe)
+        return _with_short_text(_tokens(prepared, material.probe))
 
     def training_rows(self, prepared: Prepared) -> tuple[TokenRow, ...]:
         """The training rows with replay mixed in at the recipe's share."""
@@ -85,6 +86,19 @@ class General:
             self._answers |= dict(zip(new, _usable(answers), strict=True))
             write_whole(self.folder / "general.json", jsonio.dumps({"answers": self._answers}))
         return [self._answers[prompt] for prompt in prompts]
+
+
+def _with_short_text(rows: tuple[TokenRow, ...]) -> tuple[TokenRow, ...]:
+    """The plain text cut to a quarter of what the answers are trained on, so that the answers decide the probe.
+
+    A small model has the loss of a stranger on any plain text, and tuning moves that more than it moves its skills.
+    """
+    answers = [row for row in rows if row.number != TEXT_NUMBER]
+    most = int(TEXT_SHARE * sum(int(row.supervised.sum()) for row in answers))
+    texts = [row for row in rows if row.number == TEXT_NUMBER]
+    if answers:
+        texts = [TokenRow(row.number, row.ids[: most + 1], row.supervised[: most + 1]) for row in texts]
+    return (*answers, *texts)
 
 
 def _usable(answers: Answers) -> Sequence[str | None]:

@@ -57,8 +57,16 @@ def tune(
     prepared = prepare(request or Request(data=data, settings=settings))
     if not prepared.val.rows:
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
+    allowed = _budget(prepared, budget)
     folder = _folder(Path(runs_dir), name, resume, command)
-    return _Tuning(folder, prepared, goal, budget, watch or Silent()).go()
+    return _Tuning(folder, prepared, goal, allowed, watch or Silent()).go()
+
+
+def _budget(prepared: Prepared, text: str) -> Budget:
+    """What the user allows, or the default for data of this size."""
+    if text:
+        return parse_budget(text, prepared.train.tokens)
+    return default_budget(len(prepared.train.rows), prepared.train.tokens)
 
 
 def _folder(runs_dir: Path, name: str, resume: bool, command: str) -> Run:
@@ -84,7 +92,7 @@ class _Tuning:
     folder: Run
     first: Prepared
     goal: str
-    budget_text: str
+    budget: Budget
     watch: Watch
 
     def go(self) -> dict[str, Any]:
@@ -93,13 +101,12 @@ class _Tuning:
         self.base: Base = load_recipe_base(self.first, self.watch)
         self.general = General(self.base, self.folder.path, self.watch)
         self.prepared: dict[str, Prepared] = {}
-        budget = self._budget()
-        self.tell(f"budget: {budget.said}")
+        self.tell(f"budget: {self.budget.said}")
         tuning = tune_runs(
             self.first.recipe,
             run=self.run,
             cost_of=self.cost_of,
-            budget=budget,
+            budget=self.budget,
             goal="eval" if self.goal == "eval" else "balanced",
             rows=len(self.first.dataset.train),
             tell=self.tell,
@@ -124,12 +131,6 @@ class _Tuning:
     def _probes(self) -> bool:
         """Whether runs are watched for forgetting: it is measured on answers, which raw text does not train."""
         return self.goal == "balanced" and self.first.recipe.stage == "sft"
-
-    def _budget(self) -> Budget:
-        tokens = sum(len(row.ids) for row in self.first.train.rows)
-        if self.budget_text:
-            return parse_budget(self.budget_text, tokens)
-        return default_budget(len(self.first.train.rows), tokens)
 
     def cost_of(self, recipe: Recipe) -> Costs:
         """What a run of this recipe would take, evaluations at half weight."""

@@ -9,23 +9,19 @@ import sys
 from collections.abc import Sequence
 from types import TracebackType
 
-import typer
+import click
 
 from tunewright.cli import read_verbs, run_verbs
 from tunewright.schema import jsonio
 from tunewright.schema.errors import Exit, TunewrightError, UsageError
 
-app = typer.Typer(
-    name="tunewright",
+app = click.Group(
+    "tunewright",
     help="Fine-tuning of language models that finds its own sweet spot.",
     epilog="Try: tunewright tune demo",
-    add_completion=False,
-    rich_markup_mode=None,  # plain help needs no extra import: --help answers at once
-    pretty_exceptions_enable=False,
+    commands=[*run_verbs.VERBS, *read_verbs.VERBS],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-run_verbs.register(app)
-read_verbs.register(app)
 
 
 def main() -> None:
@@ -38,26 +34,20 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Every error a user can cause becomes one line (or one JSON)."""
     wants_json = "--json" in arguments
     try:
-        code = app(list(arguments) or ["--help"], prog_name="tunewright", standalone_mode=False)
+        code = app.main(list(arguments) or ["--help"], prog_name="tunewright", standalone_mode=False)
         return int(code) if isinstance(code, int) else Exit.OK
     except TunewrightError as error:
         return fail(error, wants_json)
-    except typer.TyperException as error:
-        return fail(UsageError(_usage_message(error), hint=_help_for(error)), wants_json)
-    except (KeyboardInterrupt, typer.Abort):
+    except click.ClickException as error:
+        return fail(UsageError(error.format_message(), hint=_help_for(error)), wants_json)
+    except (KeyboardInterrupt, click.Abort):
         return fail(TunewrightError("stopped at once", code="interrupted"), wants_json, Exit.INTERRUPTED)
     except BrokenPipeError:  # the reader of our output (head, less) went away: nothing is wrong
         sys.stderr.close()
         return Exit.OK
 
 
-def _usage_message(error: typer.TyperException) -> str:
-    """With the name of the option where the library knows it."""
-    described = getattr(error, "format_message", None)
-    return str(described()) if described else str(error)
-
-
-def _help_for(error: typer.TyperException) -> str:
+def _help_for(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f"{context.command_path} --help" if context else "tunewright --help"
 

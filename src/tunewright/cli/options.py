@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Any, TypeVar
 
-import typer
+import click
 
-Data = Annotated[str, typer.Argument(help="a file, a folder, hub:NAME, or demo", show_default=False)]
-DataOrRecipe = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads the union from this form
-    typer.Argument(help="a data file, a folder, hub:NAME, demo, or a recipe.yaml", show_default=False),
-]
-Model = Annotated[str, typer.Option("--model", help="a Hub name, a folder, or a bundled model", show_default=False)]
-Validation = Annotated[str, typer.Option("--val", help="validation file; else rows are held out", show_default=False)]
-Test = Annotated[str, typer.Option("--test", help="sealed test file, looked at once, at the end", show_default=False)]
-Preset = Annotated[str, typer.Option("--preset", help="start from a named preset (tunewright plan lists them)")]
-RecipeFile = Annotated[str, typer.Option("--recipe", help="a recipe or part of one, as YAML", show_default=False)]
-Settings = Annotated[list[str], typer.Option("--set", help="key=value, any recipe key; repeatable")]
-StageOption = Annotated[str, typer.Option("--stage", help="sft or pt", show_default=False)]
-MethodOption = Annotated[str, typer.Option("--method", help="lora, qlora or full", show_default=False)]
-Task = Annotated[str, typer.Option("--task", help="simple, regular or complex: the guide's rank and alpha")]
-Vram = Annotated[float, typer.Option("--vram", help="plan for a GPU of so many GB", show_default=False)]
-Seed = Annotated[int, typer.Option("--seed", help="seed of data order, split and adapter", show_default=False)]
-ReplayData = Annotated[
-    str, typer.Option("--replay", help="mix in general rows: a file, or general", show_default=False)
-]
-RUNS = Path("runs")
-RunsDir = Annotated[Path, typer.Option("--runs-dir", help="where run folders are kept")]
-Name = Annotated[str, typer.Option("--name", help="name of the run folder", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="print exactly one JSON document")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="say only what failed")]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="no live line")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="plan and check, write nothing")]
-ReportTo = Annotated[
-    str, typer.Option("--report-to", help="tensorboard, wandb, trackio, mlflow, none; comma-separated")
-]
+Verb = TypeVar("Verb", bound=Callable[..., int])
+Decorator = Callable[[Any], Any]
+
+
+def text(flag: str, name: str, about: str, *, default: str = "", metavar: str = "TEXT") -> Decorator:
+    """An option that takes a word or a file name; the empty string means: not given."""
+    return click.option(flag, name, default=default, metavar=metavar, help=about)
+
+
+def switch(*flags: str, name: str, about: str) -> Decorator:
+    return click.option(*flags, name, is_flag=True, help=about)
+
+
+DATA_HELP = "a file, a folder, hub:NAME, or demo"
+data = click.argument("data", metavar="DATA")
+optional_data = click.argument("data", metavar="[DATA|RECIPE]", default="")
+model = text("--model", "model", "a Hub name, a folder, or a bundled model", metavar="NAME")
+val = text("--val", "val", "validation file; else rows are held out", metavar="FILE")
+test = text("--test", "test", "sealed test file, looked at once, at the end", metavar="FILE")
+preset = text("--preset", "preset", "start from a named preset, e.g. guide-small", metavar="NAME")
+recipe = text("--recipe", "recipe", "a recipe or part of one, as YAML", metavar="FILE")
+settings = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="any recipe key; may be given several times"
+)
+stage = text("--stage", "stage", "sft or pt")
+method = text("--method", "method", "lora, qlora or full")
+task = text("--task", "task", "simple, regular or complex: the guide's rank and alpha")
+vram = click.option("--vram", "vram_GiB", type=float, metavar="GB", help="plan for a GPU of so many GB")
+seed = click.option("--seed", type=int, help="seed of data order, split and adapter")
+replay = text("--replay", "replay", "mix in general rows: a file, or general", metavar="DATA")
+report_to = text("--report-to", "report_to", "tensorboard, wandb, trackio, mlflow or none; comma-separated")
+runs_dir = click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="where runs are kept"
+)
+name = text("--name", "name", "name of the run folder")
+as_json = switch("--json", name="as_json", about="print exactly one JSON document")
+quiet = switch("--quiet", "-q", name="quiet", about="say only what failed")
+no_progress = switch("--no-progress", name="no_progress", about="no live line")
+dry_run = switch("--dry-run", name="dry_run", about="plan and check, write nothing")
+
+
+def verb(*decorators: Decorator, example: str = "", name: str | None = None) -> Callable[[Verb], click.Command]:
+    """A command with these arguments and options, in this order; its help ends with an example to copy."""
+
+    def make(function: Verb) -> click.Command:
+        decorated: Any = function
+        for decorator in reversed(decorators):
+            decorated = decorator(decorated)
+        return click.command(name, epilog=f"\b\nExample:\n  {example}" if example else None)(decorated)
+
+    return make

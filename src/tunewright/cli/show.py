@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.reporter.text import hanging
+from tunewright.reporter.lines import hanging
 from tunewright.reporter.words import duration, figure, one_line, setting
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tunewright.reporter import load
 from tunewright.reporter.document import make_document
+from tunewright.reporter.lines import hanging, wrap
 from tunewright.reporter.run_view import View
 from tunewright.reporter.textplot import render_plot
 from tunewright.reporter.tree import (
@@ -156,27 +156,6 @@ def row_lines(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[boo
             parts.append(pad + text if right else text + pad)
         lines.append(GAP.join(parts).rstrip())
     return lines
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` columns; words longer than a line are cut. At least one line."""
-    if columns_of(text) == len(text):
-        return textwrap.wrap(text, width) or [""]
-    lines = [""]
-    for letter in text:  # wide letters: cut by columns
-        if columns_of(lines[-1]) + columns_of(letter) > width:
-            lines.append("")
-        lines[-1] += letter
-    return [line.strip() for line in lines]
-
-
-def hanging(head: str, text: str, width: int) -> list[str]:
-    """``head`` and ``text`` beside it, wrapped; where there is no room beside, below it."""
-    indent = columns_of(head)
-    if width - indent < 16:
-        return [head.rstrip(), *(f"  {line}" for part in text.split("\n") for line in wrap(part, width - 2))]
-    lines = [line for part in text.split("\n") for line in wrap(part, width - indent)]
-    return [f"{head if not index else ' ' * indent}{line}".rstrip() for index, line in enumerate(lines)]
 
 
 def runs_table(runs: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bool = False) -> str:
