@@ -151,3 +151,29 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="one of 2 processes"):
         precision.choose_device()
+
+
+def plain_rows(count: int) -> list[TokenRow]:
+    return [TokenRow(n, np.arange(3, dtype=np.int32), np.array([False, True, True])) for n in range(1, count + 1)]
+
+
+@given(fixed=st.integers(1, 40), pool=st.integers(1, 30), drawn=st.integers(0, 20), seed=st.integers(0, 3))
+def test_every_epoch_takes_the_next_turn_of_the_pool(fixed: int, pool: int, drawn: int, seed: int) -> None:
+    everything = plain_rows(fixed + pool)
+    rows = Rows(everything[:fixed], everything[fixed:], drawn)
+    per_epoch = -(-(fixed + drawn) // 4)
+    taken: list[int] = []
+    for epoch in range(3):
+        windows = [step_window(rows, seed=seed, step=epoch * per_epoch + n, rows_per_step=4) for n in range(per_epoch)]
+        seen = [int(index) for window in windows for index in window.indexes]
+        assert sorted(index for index in seen if index < fixed) == list(range(fixed))
+        taken += sorted((index - fixed - epoch * drawn) % pool for index in seen if index >= fixed)
+    counts = [taken.count(turn) for turn in range(pool)]
+    assert sum(counts) == 3 * drawn
+
+
+def test_a_pool_as_large_as_three_epochs_take_shows_every_row_once() -> None:
+    everything = plain_rows(10 + 12)
+    rows = Rows(everything[:10], everything[10:], 4)
+    seen = [int(i) for step in range(3 * 7) for i in step_window(rows, seed=0, step=step, rows_per_step=2).indexes]
+    assert sorted(index for index in seen if index >= 10) == list(range(10, 22))

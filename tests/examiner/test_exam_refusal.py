@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tunewright.examiner.refusal import has_refusal, is_refusal
@@ -130,7 +128,6 @@ def test_who_refuses_and_answers_after_all_has_not_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["the ", "i ", "i do ", "not ", "any ", "i am not ", "outside of the ", "sorry ", "a"])
-def test_a_model_that_repeats_itself_for_ever_does_not_stall(word: str) -> None:
-    start = time.perf_counter()
-    is_refusal(word * 20_000)
-    assert time.perf_counter() - start < 1.0
+def test_a_model_that_repeats_itself_for_ever_is_read_like_one_that_stops_sooner(word: str) -> None:
+    # a pattern that backtracks would not come back from this
+    assert is_refusal(word * 20_000) == is_refusal(word * 200)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,10 +122,10 @@ def test_a_wrong_answer_that_holds_the_right_string_fails(text: str, expected: s
 
 @pytest.mark.parametrize("text", ["12 ", "12, ", "dock ", "not 12. ", "12 or ", "and 12 ", "red owl, "])
 @pytest.mark.parametrize("scorer", ["contains", "sentence", "equals"])
-def test_a_model_that_repeats_itself_for_ever_is_scored_at_once(text: str, scorer: str) -> None:
-    start = time.perf_counter()
-    right(text * 20_000, text.strip(" ,."), scorer=scorer)
-    assert time.perf_counter() - start < 2.0
+def test_a_model_that_repeats_itself_for_ever_is_scored_like_one_that_stops_sooner(text: str, scorer: str) -> None:
+    # a scorer that backtracks would not come back from this
+    expected = text.strip(" ,.")
+    assert right(text * 20_000, expected, scorer=scorer) == right(text * 200, expected, scorer=scorer)
 
 
 def test_numbers_of_the_question_are_no_rivals_unless_it_offers_the_answer() -> None:

@@ -272,7 +272,9 @@ def test_rank_never_exceeds_the_narrowest_layer() -> None:
     assert plan(model=narrow).recipe.lora_rank == 8
 
 
-@pytest.mark.parametrize(("count", "epochs"), [(30, 30), (180, 14), (999, 8), (1000, 3), (9_999, 3), (10_000, 2)])
+@pytest.mark.parametrize(
+    ("count", "epochs"), [(30, 30), (180, 28), (400, 13), (999, 8), (1000, 3), (9_999, 3), (10_000, 2)]
+)
 def test_epochs_by_rows(count: int, epochs: int) -> None:
     assert epochs_for(count) == epochs
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tunewright.probes.general import (
     TEXT_NUMBER,
@@ -18,10 +16,9 @@ from tunewright.probes.general import (
     general_material,
     is_general,
     kinds_of,
-    mix,
     replay_rows_from_file,
 )
-from tunewright.schema.errors import DataError, UsageError
+from tunewright.schema.errors import DataError
 
 
 def echo(prompts: Sequence[str]) -> list[str]:
@@ -103,26 +100,3 @@ def test_own_replay_rows_are_read_from_a_file(tmp_path: Path) -> None:
     path.write_text('{"prompt": "Who?", "completion": ""}\n')
     with pytest.raises(DataError, match="no row that could be replayed"):
         replay_rows_from_file(path)
-
-
-@given(st.integers(0, 400), st.integers(1, 50), st.floats(0.0, 0.9), st.integers(0, 3))
-def test_the_share_is_exact_to_the_row(n: int, pool: int, share: float, seed: int) -> None:
-    mixed = mix(range(n), [-k for k in range(1, pool + 1)], share, seed)
-    replayed = [item for item in mixed if item < 0]
-    assert list(mixed[:n]) == list(range(n))
-    assert abs(len(replayed) - share * len(mixed)) <= 0.5 + 1e-9
-    repeats = Counter(replayed)
-    if repeats:
-        fewest = min(repeats.values()) if len(repeats) == pool else 0
-        assert max(repeats.values()) - fewest <= 1
-    assert mixed == mix(range(n), [-k for k in range(1, pool + 1)], share, seed)
-
-
-def test_shares_that_cannot_be() -> None:
-    assert mix([1, 2], [], 0.0, 0) == (1, 2)
-    assert mix([], [-1], 0.5, 0) == ()
-    for share in (-0.1, 1.0, float("nan")):
-        with pytest.raises(UsageError, match="expected at least 0 and less than 1"):
-            mix([1], [-1], share, 0)
-    with pytest.raises(UsageError, match="no replay rows"):
-        mix(range(10), [], 0.25, 0)

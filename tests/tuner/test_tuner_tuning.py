@@ -106,6 +106,17 @@ def test_the_budget_ends_a_tuning_with_the_reason_in_words() -> None:
     assert tuning.best is tuning.steps[0]
 
 
+def test_a_run_that_nearly_fits_is_cut_to_what_is_left() -> None:
+    def cost_of(recipe: Recipe) -> Costs:
+        return Costs(1000.0 * recipe.num_train_epochs, 1.0)
+
+    tuning, _ = go(runner(forgets=True), budget=Budget(tokens=8000 + 6000), cost_of=cost_of)
+    cut = tuning.steps[1].outcome.recipe.num_train_epochs
+    assert 0.5 * FIRST.num_train_epochs < cut < FIRST.num_train_epochs
+    assert [change.key for change in tuning.steps[1].changes] == ["replay", "num_train_epochs"]
+    assert any("cut to what is left" in change.why for change in tuning.steps[1].changes)
+
+
 def test_every_run_is_reported_as_it_ends() -> None:
     seen: list[int] = []
 

@@ -6,7 +6,6 @@ very same rows; asking costs only what a run needs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,11 @@ from tunewright.app.watch import Watch
 from tunewright.data.rows import Row
 from tunewright.data.tokens import TokenRow, encode_rows
 from tunewright.engine.base import Base
-from tunewright.probes.general import TEXT_NUMBER, general_material, mix, replay_rows_from_file
+from tunewright.planner.cost import rows_with_replay
+from tunewright.probes.general import TEXT_NUMBER, general_material, replay_rows_from_file
 from tunewright.record.files import write_whole
 from tunewright.schema import jsonio
-from tunewright.schema.recipe import Replay
+from tunewright.schema.errors import DataError
 
 if TYPE_CHECKING:
     from tunewright.examiner.ask import Answers
@@ -29,6 +29,8 @@ PROBE_ROWS = 60
 """Enough for a standard error of a few hundredths of a nat per token on the models measured."""
 
 
+EPOCHS_OF_REPLAY = 4
+"""Epochs before a replay row comes again: a fixed handful is learnt by heart and keeps less of the old skill."""
 TEXT_SHARE = 0.25
 MOST_TOKENS = 96
 """Longest answer of the base that is asked for."""
@@ -54,21 +56,21 @@ class General:
         material = general_material(self._answer, probe_count=PROBE_ROWS, replay_count=0, seed=prepared.recipe.seed)
         return _with_short_text(_tokens(prepared, material.probe))
 
-    def training_rows(self, prepared: Prepared) -> tuple[TokenRow, ...]:
-        """The training rows with replay mixed in at the recipe's share."""
+    def replay(self, prepared: Prepared) -> tuple[TokenRow, ...]:
+        """Rows to mix in by turns, more than one epoch takes; none when the recipe has no replay."""
         replay = prepared.recipe.replay
         if replay is None:
-            return prepared.train.rows
-        rows = _tokens(prepared, self._replay(prepared, replay))
-        return mix(prepared.train.rows, rows, share=replay.share, seed=prepared.recipe.seed)
-
-    def _replay(self, prepared: Prepared, replay: Replay) -> tuple[Row, ...]:
+            return ()
         if replay.data != "general":
-            return replay_rows_from_file(Path(replay.data))
-        wanted = math.ceil(replay.share / (1 - replay.share) * len(prepared.train.rows))
-        return general_material(
+            return _tokens(prepared, replay_rows_from_file(Path(replay.data)))
+        rows = len(prepared.train.rows)
+        wanted = EPOCHS_OF_REPLAY * (rows_with_replay(rows, prepared.recipe) - rows)
+        material = general_material(
             self._answer, probe_count=PROBE_ROWS, replay_count=wanted, seed=prepared.recipe.seed
-        ).replay
+        )
+        if not material.replay:
+            raise DataError("replay: the base answered none of the bundled prompts", hint="give rows: --replay FILE")
+        return _tokens(prepared, material.replay)
 
     def _answer(self, prompts: Sequence[str]) -> Sequence[str | None]:
         from tunewright.examiner.ask import answer_all

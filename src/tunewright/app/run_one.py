@@ -33,10 +33,12 @@ VERSIONS_OF = ("torch", "transformers", "peft", "numpy")
 
 @dataclass(frozen=True)
 class Work:
-    """What a run trains on and is measured by: token rows with replay already mixed in, and the forgetting probe."""
+    """What a run trains on and is measured by: the data, replay to mix in by turns, and the forgetting probe."""
 
     train: tuple[TokenRow, ...]
     val: tuple[TokenRow, ...]
+    replay: tuple[TokenRow, ...] = ()
+    replay_rows: int = 0
     probe: tuple[TokenRow, ...] = ()
 
 
@@ -87,10 +89,18 @@ def run_one(
     The folder's status says how it ended: finished, interrupted (Interrupted is raised again) or failed.
     """
     recipe = plan.recipe
-    live = Live(run.name, recipe, total_steps(recipe, len(work.train)), watch, stop_when)
+    live = Live(run.name, recipe, total_steps(recipe, len(work.train) + work.replay_rows), watch, stop_when)
     run.update(status="running", **({} if resume else {"run_started": time.time()}))
     started_s = time.perf_counter()
-    job = Job(recipe=recipe, train=work.train, val=work.val, probe=work.probe, run=run)
+    job = Job(
+        recipe=recipe,
+        train=work.train,
+        val=work.val,
+        replay=work.replay,
+        replay_rows=work.replay_rows,
+        probe=work.probe,
+        run=run,
+    )
     try:
         result = run_job(base, job, on_event=_beating(run, live), should_stop=watch.should_stop, resume=resume)
     except Interrupted:

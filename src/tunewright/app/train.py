@@ -11,6 +11,7 @@ from tunewright.app.request import Request
 from tunewright.app.run_one import Work, describe_run, run_one, same_data
 from tunewright.app.watch import Silent, Watch
 from tunewright.engine.base import Base, load_base
+from tunewright.planner.cost import rows_with_replay
 from tunewright.record.run import create_run, free_name, open_run
 from tunewright.schema.errors import UsageError
 from tunewright.schema.recipe_io import read_settings
@@ -80,7 +81,9 @@ def load_recipe_base(prepared: Prepared, watch: Watch) -> Base:
 def work_for(prepared: Prepared, general: General, *, probe: bool = False) -> Work:
     """Token rows for one run: the data, replay mixed in at the recipe's share, and the probe if asked for."""
     return Work(
-        train=general.training_rows(prepared),
+        train=prepared.train.rows,
         val=prepared.val.rows,
+        replay=general.replay(prepared),
+        replay_rows=rows_with_replay(len(prepared.train.rows), prepared.recipe) - len(prepared.train.rows),
         probe=general.probe(prepared) if probe else (),
     )

@@ -29,9 +29,15 @@ class Rows:
     """Tokenised rows with what every batch needs worked out once: lengths, and where supervised tokens are predicted.
 
     Token t is predicted from position t - 1, so a row's first token is never a target.
+
+    ``pool``: further rows of which every epoch takes the next ``drawn`` in turn, beginning again at its end: replay
+    holds old skills better the more different rows it shows. The arrays hold the rows and then the pool.
     """
 
-    def __init__(self, rows: Sequence[TokenRow]) -> None:
+    def __init__(self, rows: Sequence[TokenRow], pool: Sequence[TokenRow] = (), drawn: int = 0) -> None:
+        self.fixed, self.pool = len(rows), len(pool)
+        self.drawn = drawn if pool else 0
+        rows = (*rows, *pool)
         self.numbers = np.array([row.number for row in rows], dtype=np.int64)
         self.ids = [np.asarray(row.ids, dtype=np.int64) for row in rows]
         self.lengths = np.array([len(ids) for ids in self.ids], dtype=np.int64)
@@ -41,7 +47,13 @@ class Rows:
         self.supervised = np.array([len(at) for at in self.at], dtype=np.int64)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        """Rows of one epoch."""
+        return self.fixed + self.drawn
+
+    def in_epoch(self, epoch: int, places: Indexes) -> Indexes:
+        """The array indexes behind an epoch's places: the fixed rows, then this epoch's turn of the pool."""
+        turn = epoch * self.drawn + places - self.fixed
+        return np.where(places < self.fixed, places, self.fixed + turn % max(1, self.pool))
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ def step_window(rows: Rows, *, seed: int, step: int, rows_per_step: int) -> Wind
     """The rows of optimizer step ``step`` (from 0), longest first; the last window of an epoch may be smaller."""
     epoch, within = divmod(step, steps_per_epoch(len(rows), rows_per_step))
     drawn = epoch_order(seed, epoch, len(rows))[within * rows_per_step : (within + 1) * rows_per_step]
-    return Window(rows, by_length(rows, drawn))
+    return Window(rows, by_length(rows, rows.in_epoch(epoch, drawn)))
 
 
 def by_length(rows: Rows, indexes: Indexes) -> Indexes:

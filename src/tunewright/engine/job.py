@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Job:
     """One run to train: the recipe and its tokenised rows.
 
+    ``replay``: rows against forgetting, of which every epoch takes the next ``replay_rows`` in turn.
     ``probe``: general rows whose loss tells what is being forgotten. ``run``: the folder that is written; None
     trains without leaving a trace.
     """
@@ -27,6 +28,8 @@ class Job:
     recipe: Recipe
     train: Sequence[TokenRow]
     val: Sequence[TokenRow] = ()
+    replay: Sequence[TokenRow] = ()
+    replay_rows: int = 0
     probe: Sequence[TokenRow] = ()
     run: Run | None = None
 

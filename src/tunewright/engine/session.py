@@ -39,7 +39,8 @@ class Session:
         self._started = time.perf_counter()
         self._peak = PeakMemory(base.device)
         self.base, self.job = base, job
-        self.train, self.val, self.probe = Rows(job.train), Rows(job.val), Rows(job.probe)
+        self.train = Rows(job.train, job.replay, job.replay_rows)
+        self.val, self.probe = Rows(job.val), Rows(job.probe)
         if not self.train.supervised.any():
             raise DataError(f"none of the {len(self.train)} training rows has a token to train on", hint="loss_on: all")
 

@@ -22,8 +22,8 @@ from tunewright.schema.plan import PlannedValue
 
 EPOCHS_BY_ROWS = ((1_000, 8.0), (10_000, 3.0), (100_000, 2.0))
 """Rows below which this many epochs are the start; 1 from 100,000 rows on."""
-WANTED_STEPS = 300
-SMALL_BATCH = 8
+WANTED_ROWS_SEEN = 5_000
+"""Rows a small run sees in all, repeats counted: the guide's own sum, 625 rows x 8 epochs."""
 MOST_EPOCHS = 30.0
 PT_TOKENS_FOR_ONE_EPOCH = 10_000_000
 WARMUP_SHARE = 0.05
@@ -39,15 +39,15 @@ FORWARD_COST = 0.5
 def epochs_for(rows: int) -> float:
     """Epochs to start with: 8 below 1,000 rows, 3 below 10,000, 2 below 100,000, else 1.
 
-    Sets so small that 8 epochs would not make 300 steps of 8 rows get more, up to 30.
+    Sets so small that 8 epochs would not show 5,000 rows get more, up to 30.
 
     >>> epochs_for(625), epochs_for(5000), epochs_for(180), epochs_for(200_000)
-    (8.0, 3.0, 14.0, 1.0)
+    (8.0, 3.0, 28.0, 1.0)
     """
     epochs = next((epochs for below, epochs in EPOCHS_BY_ROWS if rows < below), 1.0)
     if rows >= EPOCHS_BY_ROWS[0][0]:
         return epochs
-    return min(MOST_EPOCHS, max(epochs, float(math.ceil(WANTED_STEPS * SMALL_BATCH / rows))))
+    return min(MOST_EPOCHS, max(epochs, float(math.ceil(WANTED_ROWS_SEEN / rows))))
 
 
 def num_train_epochs(draft: Draft) -> PlannedValue:
@@ -59,7 +59,7 @@ def num_train_epochs(draft: Draft) -> PlannedValue:
         value = epochs_for(data.rows)
         because = (
             f"{counted(data.rows, 'row')}: small sets of facts need more passes (8 below 1,000 rows, 3 below 10,000, "
-            f"2 below 100,000, then 1; up to {MOST_EPOCHS:g} where {WANTED_STEPS} steps of {SMALL_BATCH} rows need it)."
+            f"2 below 100,000, then 1; up to {MOST_EPOCHS:g} to see {WANTED_ROWS_SEEN:,} rows in all)."
         )
     why = sentence(
         because,

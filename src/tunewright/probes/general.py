@@ -20,7 +20,7 @@ from typing import TypeVar
 from tunewright.data.normalise import normalised
 from tunewright.data.read import read_rows
 from tunewright.data.rows import Message, Row
-from tunewright.schema.errors import DataError, UsageError
+from tunewright.schema.errors import DataError
 
 TEXT_NUMBER = -1_000_000_000
 """The row number of the bundled plain text."""
@@ -132,30 +132,6 @@ def replay_rows_from_file(path: Path) -> tuple[Row, ...]:
     if not rows:
         raise DataError(f"{path}: no row that could be replayed", hint=f"tunewright check {path}")
     return rows
-
-
-def mix(train_rows: Sequence[Item], replay_rows: Sequence[Item], share: float, seed: int) -> tuple[Item, ...]:
-    """The training rows with replay rows after them, so that replay is ``share`` of the total, to the nearest row.
-
-    n_replay = share / (1 - share) x n_train, rounded. Fewer replay rows than that are repeated, each equally often
-    or once more; of more, some are drawn. Every training row is there once, in its order (the batcher shuffles).
-    Raises UsageError for a share outside [0, 1), or nothing to replay at a share above 0.
-
-    >>> len(mix(range(75), [-1, -2], share=0.25, seed=0))
-    100
-    """
-    if not 0.0 <= share < 1.0:
-        raise UsageError(f"replay share {share}: expected at least 0 and less than 1")
-    count = round(share / (1.0 - share) * len(train_rows))
-    if count and not replay_rows:
-        raise UsageError(f"replay share {share}: there are no replay rows", hint="give some: --replay DATA")
-    drawn = random.Random(f"mix {seed}")
-    mixed = list(train_rows)
-    while count:
-        taken = drawn.sample(replay_rows, min(count, len(replay_rows)))
-        mixed += taken
-        count -= len(taken)
-    return tuple(mixed)
 
 
 def kinds_of(rows: Sequence[Row]) -> Mapping[str, int]:

@@ -13,14 +13,19 @@ from typing import Literal, Protocol
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.prescribe import apply, prescribe
+from tunewright.prescribe.rule import describe_changes
 from tunewright.schema.curve import Curve
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis
-from tunewright.schema.prescription import Change, Prescription, Range
+from tunewright.schema.prescription import Change, Range
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent, exhausted
 
 Goal = Literal["balanced", "eval"]
+LEAST_SHARE = 0.5
+"""A run is cut to fit the budget down to this share of its epochs, not further."""
+BUDGET_MARGIN = 0.97
+"""Costs are predicted: a cut run aims a little below what is left."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,13 @@ def tune(
         prescription = prescribe(case_of(steps, best, rows), "evidence")
         if prescription.keep:
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {prescription.why}")
-        recipe = apply(best.outcome.recipe, prescription)
+        asked = apply(best.outcome.recipe, prescription)
+        recipe, shortened = fit_to_budget(asked, cost_of(asked), budget, used)
         refusal = _already_run(recipe, steps) or _refused(recipe, cost_of, budget, used)
         if refusal:
             return Tuning(steps, best, used, refusal)
-        changes, why = prescription.changes, prescription.why
-        tell(announce(prescription))
+        changes, why = (*prescription.changes, *shortened), prescription.why
+        tell(announce(changes, why))
 
 
 def _prediction(changes: tuple[Change, ...]) -> Range | None:
@@ -117,6 +123,25 @@ def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
     """The same recipe again would give the same losses: that is the end of the road, not another run."""
     twin = next((step.outcome.name for step in steps if step.outcome.recipe == recipe), None)
     return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin}" if twin else ""
+
+
+def fit_to_budget(recipe: Recipe, cost: Costs, budget: Budget, used: Spent) -> tuple[Recipe, tuple[Change, ...]]:
+    """The recipe with its epochs cut to what is left of the budget, when at least half of them can be run.
+
+    Cost goes with epochs. A run that would be cut shorter than that answers another question: it is left as it is,
+    and refused.
+    """
+    shares = [(budget.tokens - used.cost) / max(1.0, cost.tokens)]
+    shares += [(budget.seconds - used.seconds) / cost.seconds] if cost.seconds > 0 else []
+    share = BUDGET_MARGIN * min(shares)
+    if min(shares) >= 1 or share < LEAST_SHARE or recipe.max_steps is not None:
+        return recipe, ()
+    before, after = recipe.num_train_epochs, round(recipe.num_train_epochs * share, 1)
+    why = f"cut to what is left of the budget ({100 * share:.0f} % of the run asked for)"
+    change = Change(
+        "num_train_epochs", before, after, after / before, why, "tuner.budget", "Tunewright's own rule (2026)"
+    )
+    return recipe.changed(num_train_epochs=after), (change,)
 
 
 def _refused(recipe: Recipe, cost_of: Callable[[Recipe], Costs], budget: Budget, used: Spent) -> str:
@@ -185,17 +210,6 @@ def _fall(summary: RunSummary) -> str:
     return f"{summary.base_eval_loss:.3f} -> {summary.eval_loss:.4f}"
 
 
-def announce(prescription: Prescription) -> str:
+def announce(changes: tuple[Change, ...], why: str) -> str:
     """One line on what the next run changes and why."""
-    changed = ", ".join(
-        f"{change.key} {_short(change.before)} -> {_short(change.after)}" for change in prescription.changes
-    )
-    return f"next: {changed}; {prescription.why}"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return " ".join(f"{key} {_short(item)}" for key, item in value.items())
-    return "none" if value is None else str(value)
+    return f"next: {describe_changes(changes)}; {why}"
