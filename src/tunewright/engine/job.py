@@ -28,10 +28,10 @@ class Job:
     recipe: Recipe
     train: Sequence[TokenRow]
     val: Sequence[TokenRow] = ()
-    replay: Sequence[TokenRow] = ()
-    replay_rows: int = 0
     probe: Sequence[TokenRow] = ()
     run: Run | None = None
+    replay: Sequence[TokenRow] = ()
+    replay_rows: int = 0
 
 
 @dataclass
