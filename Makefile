@@ -16,6 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into .venv (once; a few minutes on a new machine)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,qlora,test]'
+	@$(BIN)/python -m compileall -q src  # so that even the first command starts at once
 	@touch $(STAMP)
 
 demo: $(STAMP)

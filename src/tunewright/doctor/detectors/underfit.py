@@ -81,6 +81,8 @@ def _falling_gain(view: View, fell: float, more: float) -> float:
     if fell < max(th.UNDERFIT_DROP.value, th.DETECTABLE_Z.value * view.eval_noise):
         return 0.0
     steps, values = view.evals.steps.astype(float), view.evals.values
+    if fell >= 1 or values[-1] <= 0:  # beside the loss before, nothing is left to gain
+        return 0.0
     later = steps >= max(steps[-1] / 4, 1.0)
     if later.sum() < 3:
         later = steps > 0
