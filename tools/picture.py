@@ -6,7 +6,7 @@ import sys
 from html import escape
 from pathlib import Path
 
-LINE_PX, CHARACTER_PX, MARGIN_PX = 17, 8.0, 16
+LINE_PX, CHARACTER_PX, MARGIN_PX, COLUMNS = 17, 7.9, 16, 116
 STYLE = (
     "text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#24292f;white-space:pre}"
     "rect{fill:#f6f8fa}@media(prefers-color-scheme:dark){text{fill:#e6edf3}rect{fill:#161b22}}"
@@ -28,5 +28,5 @@ def picture(lines: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    read = [line.rstrip() for line in sys.stdin.read().splitlines()]
+    read = [line.rstrip()[:COLUMNS] for line in sys.stdin.read().splitlines()]
     Path(sys.argv[1]).write_text(picture(read))

@@ -88,8 +88,11 @@ def _from_table(path: Path, policy: Policy, data: str) -> dict[str, Any]:
     new_rows = len(read_rows(open_source(data)).rows) if data else None
     found = next_from_table(read_table(path), policy, new_rows)
     verdicts = [{"run": f"run {one.run.line - 1}", "verdict": one.text, "word": one.word} for one in found.verdicts]
+    last = found.verdicts[-1].run
+    known: dict[str, Any] = {"num_train_epochs": last.epochs, "learning_rate": last.learning_rate}
+    changed = {change.key: change.after for change in found.prescription.changes if change.after is not None}
     answer = _answer(found.prescription, found.options, {})
-    return {**answer, "recipe": dict(found.settings) or None, "rows": found.rows, "verdicts": verdicts}
+    return {**answer, "recipe": {**known, **found.settings, **changed}, "rows": found.rows, "verdicts": verdicts}
 
 
 def _answer(prescription: Prescription, options: Any, settings: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import FORWARD_WEIGHT, Budget, Spent, default_budget, parse_budget
-from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning, verdict
+from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning
 from tunewright.tuner.tuning import tune as tune_runs
 
 GOALS = ("balanced", "eval")
@@ -268,7 +268,6 @@ def _run_json(folder: Path, step: Step) -> dict[str, Any]:
         "eval_loss": outcome.summary.eval_loss,
         "forgetting": outcome.summary.forgetting,
         "health": outcome.diagnosis.health,
-        "verdict": verdict(step),
         "findings": [finding.symptom for finding in outcome.diagnosis.findings],
         "stopped_because": outcome.stopped_because,
         "predicted": step.predicted,
