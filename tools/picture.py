@@ -1,4 +1,4 @@
-"""A terminal's text as an SVG picture: ``tunewright tune demo --no-progress 2>&1 | python tools/picture.py docs/demo.svg``."""
+"""A terminal's text as an SVG picture: ``tunewright tune demo 2>&1 | python tools/picture.py docs/demo.svg``."""
 
 from __future__ import annotations
 
