@@ -48,6 +48,11 @@ quiet = switch("--quiet", "-q", name="quiet", about="say only what failed")
 no_progress = switch("--no-progress", name="no_progress", about="no live line")
 dry_run = switch("--dry-run", name="dry_run", about="plan and check, write nothing")
 
+planned = (model, val, test, preset, recipe, settings)
+"""What decides a plan, for every verb that makes one."""
+run = (runs_dir, name, seed, report_to, as_json, quiet, no_progress, dry_run)
+"""Where a run goes and how it speaks, for every verb that runs."""
+
 
 def verb(*decorators: Decorator, example: str = "", name: str | None = None) -> Callable[[Verb], click.Command]:
     """A command with these arguments and options, in this order; its help ends with an example to copy."""

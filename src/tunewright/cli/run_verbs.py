@@ -73,12 +73,7 @@ def check(show_mask: int, fix: str, as_json: bool, quiet: bool, **given: Any) ->
 
 @o.verb(
     o.optional_data,
-    o.model,
-    o.val,
-    o.test,
-    o.preset,
-    o.recipe,
-    o.settings,
+    *o.planned,
     o.stage,
     o.method,
     o.task,
@@ -101,25 +96,13 @@ def plan(out: str, schema: bool, as_json: bool, **given: Any) -> int:
 
 @o.verb(
     o.optional_data,
-    o.model,
-    o.val,
-    o.test,
-    o.preset,
-    o.recipe,
-    o.settings,
+    *o.planned,
     o.stage,
     o.method,
     o.task,
     o.replay,
     o.text("--resume", "resume", "go on with this interrupted run", metavar="RUN"),
-    o.runs_dir,
-    o.name,
-    o.seed,
-    o.report_to,
-    o.as_json,
-    o.quiet,
-    o.no_progress,
-    o.dry_run,
+    *o.run,
     example="tunewright train rows.jsonl --model Qwen/Qwen3-0.6B --set num_train_epochs=3",
 )
 def train(
@@ -152,23 +135,11 @@ def train(
 
 @o.verb(
     o.data,
-    o.model,
-    o.val,
-    o.test,
-    o.preset,
-    o.recipe,
-    o.settings,
+    *o.planned,
     o.text("--goal", "goal", "balanced: keep old skills too; eval: evaluation loss alone", default="balanced"),
     o.text("--budget", "budget", "5epochs, 30m, 2Mtokens or 6runs; without it 16 epochs", metavar="N"),
     o.switch("--resume", name="resume", about="go on with the newest unfinished tuning (of --name)"),
-    o.runs_dir,
-    o.name,
-    o.seed,
-    o.report_to,
-    o.as_json,
-    o.quiet,
-    o.no_progress,
-    o.dry_run,
+    *o.run,
     example="tunewright tune rows.jsonl --model Qwen/Qwen3-0.6B --budget 30m",
 )
 def tune(

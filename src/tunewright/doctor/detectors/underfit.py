@@ -52,7 +52,7 @@ def _by_validation(view: View) -> Answer:
     more = math.log((last + epoch) / last)
     falling = _falling_gain(view, fell, more)
     starved = _starved_gain(view, more)
-    gain = max(falling, starved)
+    gain = -math.expm1(-max(falling, starved))  # in log-loss, so that no fit promises more than all of it
     if falling < th.UNDERFIT_GAIN.value and starved <= 0:
         return None
     evidence = {
