@@ -11,7 +11,7 @@ from tests_support import random_model
 
 import tunewright as tw
 from tunewright.record.run import open_run
-from tunewright.schema.errors import UsageError
+from tunewright.schema.errors import Interrupted, UsageError
 
 ROWS = [(f"What is item {n}?", f"It is {'blue' if n % 2 else 'red'}.") for n in range(24)]
 SHAPES = {
@@ -66,3 +66,34 @@ def test_a_tuning_without_validation_rows_is_refused_before_anything_is_written(
     with pytest.raises(UsageError, match="validation"):
         tune(tmp_path, "llama", "messages", val_size=0.0)
     assert not (tmp_path / "runs").exists()
+
+
+def test_after_full_fine_tuning_the_base_is_asked_as_it_was(tmp_path: Path) -> None:
+    tuned = tune(tmp_path, "llama", "messages", method="full", learning_rate=3e-3, budget="1runs")
+    alone = tw.exam(str(tmp_path / "llama"))
+    base = tuned["exam"]["base_parts"]["general"]
+    assert base["passed"] == alone.parts["general"].passed
+    answers = [one["base"] for one in tuned["exam"]["answers"] if one["part"] == "general"]
+    assert answers == [one.base for one in alone.answers if one.part == "general"]
+    assert answers != [one["tuned"] for one in tuned["exam"]["answers"] if one["part"] == "general"]
+
+
+def test_ctrl_c_in_a_tuning_names_the_command_that_goes_on(tmp_path: Path) -> None:
+    class StopSoon:
+        left = 3
+
+        def say(self, text: str) -> None: ...
+
+        def working(self, what: str, done: int, total: int) -> None: ...
+
+        def event(self, run: str, event: object, total_steps: int, finding: str = "") -> None: ...
+
+        def should_stop(self) -> bool:
+            self.left -= 1
+            return self.left < 0
+
+    with pytest.raises(Interrupted) as stopped:
+        tune(tmp_path, "llama", "messages", goal="eval", watch=StopSoon(), command="tunewright tune rows.jsonl")
+    assert stopped.value.hint == "tunewright tune rows.jsonl --resume"
+    answer = tune(tmp_path, "llama", "messages", goal="eval", resume=True)
+    check(answer)

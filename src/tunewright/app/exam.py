@@ -88,7 +88,9 @@ def examine_run(
     run: Run, recipe: Recipe, base: Base, dataset: Dataset, questions: Sequence[Question], watch: Watch
 ) -> Examined:
     """Ask base and tuned model; the result is kept as exam.json in the run's folder."""
-    ask_base, base_tokens = _asker(base, watch, "asking the base")
+    from tunewright.engine.base import pristine
+
+    ask_base, base_tokens = _asker(pristine(base), watch, "asking the base")
     base_answers = ask_base(questions)
     tuned, release = _tuned(base, recipe, run)
     ask_tuned, tuned_tokens = _asker(tuned, watch, "asking the tuned model")

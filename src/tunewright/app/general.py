@@ -15,7 +15,7 @@ from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
 from tunewright.data.rows import Row
 from tunewright.data.tokens import TokenRow, encode_rows
-from tunewright.engine.base import Base
+from tunewright.engine.base import Base, pristine
 from tunewright.planner.cost import rows_with_replay
 from tunewright.probes.general import TEXT_NUMBER, general_material, replay_rows_from_file
 from tunewright.record.files import write_whole
@@ -78,7 +78,7 @@ class General:
         new = [prompt for prompt in prompts if prompt not in self._answers]
         if new:
             answers = answer_all(
-                self.base.model,
+                pristine(self.base).model,
                 self.base.tokenizer,
                 new,
                 max_new_tokens=MOST_TOKENS,

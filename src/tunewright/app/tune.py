@@ -19,11 +19,12 @@ from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.watch import Silent, Watch
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.engine.base import Base
+from tunewright.planner.cost import rows_with_replay
 from tunewright.planner.steps import evaluation_steps, total_steps
 from tunewright.record.files import storage_errors
 from tunewright.record.run import Run, create_run, free_name
 from tunewright.schema import jsonio
-from tunewright.schema.errors import UsageError
+from tunewright.schema.errors import Interrupted, UsageError
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change
@@ -59,7 +60,12 @@ def tune(
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
     allowed = _budget(prepared, budget)
     folder = _folder(Path(runs_dir), name, resume, command)
-    return _Tuning(folder, prepared, goal, allowed, watch or Silent()).go()
+    try:
+        return _Tuning(folder, prepared, goal, allowed, watch or Silent()).go()
+    except Interrupted as error:
+        folder.update(status="interrupted")
+        again = f"{command or 'tunewright tune ...'} --resume".replace("--resume --resume", "--resume")
+        raise Interrupted(error.message, hint=again) from None
 
 
 def _budget(prepared: Prepared, text: str) -> Budget:
@@ -135,8 +141,7 @@ class _Tuning:
     def cost_of(self, recipe: Recipe) -> Costs:
         """What a run of this recipe would take, evaluations at half weight."""
         rows = len(self.first.train.rows)
-        share = recipe.replay.share if recipe.replay else 0.0
-        steps = total_steps(recipe, round(rows / (1 - share)))
+        steps = total_steps(recipe, rows_with_replay(rows, recipe))
         evaluations = len(evaluation_steps(recipe, steps))
         evaluated = self.first.val.tokens + (PROBE_ROWS * self.first.tokens_per_row if self._probes else 0.0)
         train = steps * recipe.effective_batch_size * self.first.tokens_per_row

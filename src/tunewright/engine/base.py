@@ -53,6 +53,14 @@ def load_base(
     return Base(network, tokenizer, device, dtype, folder, f"{why_device}; {why_dtype}", method, template)
 
 
+def pristine(base: Base) -> Base:
+    """The base as it was loaded: one whose weights full fine-tuning has changed is loaded again."""
+    if base.changed:
+        base.model = load_model(base.folder, method=base.method, dtype=base.dtype, device=base.device)
+        base.changed = False
+    return base
+
+
 def load_model(folder: str, *, method: Method, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """The bare model of a folder or Hub name, frozen; errors as in :func:`load_base`."""
     from transformers import AutoConfig, AutoModelForCausalLM

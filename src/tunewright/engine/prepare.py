@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from tunewright.engine.adapter import SlotSpec
-from tunewright.engine.base import Base, load_model
+from tunewright.engine.base import Base, pristine
 from tunewright.engine.export import load_adapter, read_adapter
 from tunewright.engine.frozen import checkpoint_activations
 from tunewright.engine.pack import Pack, attach_lora, open_full
@@ -31,9 +31,7 @@ def open_pack(base: Base, recipe: Recipe) -> tuple[Pack, list[str]]:
     """
     if base.method != recipe.method:
         raise UsageError(f"the base was loaded for method {base.method}, the recipe says {recipe.method}")
-    if base.changed:
-        base.model = load_model(base.folder, method=base.method, dtype=base.dtype, device=base.device)
-        base.changed = False
+    pristine(base)
     notes = [EIGHT_BIT_NOTE] if recipe.optim == "adamw_8bit" else []
     if recipe.packing and recipe.stage == "sft":
         notes.append(PACKING_NOTE)
