@@ -26,7 +26,7 @@ test: $(STAMP) lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-full: $(STAMP) lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+	HYPOTHESIS_PROFILE=explore $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
