@@ -45,9 +45,10 @@ def exam(source: str | Path, *, suite: str = "", draft: str = "", watch: Watch |
         return _exam_model(str(source), suite, watch)
     run = open_run(Path(source))
     recipe = make_recipe(read_settings(run.path / "recipe.yaml"), where=str(run.path / "recipe.yaml"))
+    run.read()  # a damaged run.json is said before hundreds of questions are asked
     if not run.best.is_dir():
         raise UsageError(
-            f"{run.path}: no best/ to examine, the run has not saved one", hint=f"tunewright train --resume {run.path}"
+            f"{run.path}: no best/ to examine, the run has not saved one", hint="run it again: tunewright train"
         )
     dataset = load_dataset(recipe.model_dump())
     questions = questions_for(recipe, dataset, suite)

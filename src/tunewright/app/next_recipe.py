@@ -39,6 +39,8 @@ def next_recipe(
     chosen: Policy = "guide" if policy == "guide" else "evidence"
     if policy not in POLICIES:
         raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
+    if table and run:
+        raise UsageError("a run and --table are both given: choose one", hint=f"tunewright next --table {table}")
     if table:
         answer = _from_table(Path(table), chosen, data)
     elif run and data:
@@ -76,7 +78,11 @@ def _from_grown_data(path: Path, data: str, policy: Policy) -> dict[str, Any]:
             f"{path}: the run does not say how many rows it was trained on",
             hint="next --table runs.csv",
         )
+    if new_rows < old_rows:
+        raise UsageError(f"{data}: has {new_rows} rows, the run had {old_rows}: --data is for data that has grown")
     settings = settings_of(run)
+    if settings.get("max_steps"):
+        raise UsageError(f"{path}: max_steps rules the run's length, so its epochs say nothing about grown data")
     prescription = grown_prescription(old_rows, new_rows, settings, policy)
     answer = _answer(prescription, grown_data(old_rows, new_rows, settings, policy), settings)
     if answer["recipe"]:

@@ -53,7 +53,13 @@ def show_plan(asked: Request, as_json: bool, out: str = "") -> int:
     o.data,
     o.model,
     o.val,
-    click.option("--show-mask", type=int, default=0, metavar="N", help="print N rows with the trained tokens marked"),
+    click.option(
+        "--show-mask",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="print N rows with the trained tokens marked",
+    ),
     o.text("--fix", "fix", "write the rows without faults to this file", metavar="OUT"),
     o.recipe,
     o.settings,
@@ -181,7 +187,11 @@ def tune(
     o.text("--suite", "suite", "questions as JSONL; else drafted from the run's data", metavar="FILE"),
     o.text("--draft", "draft", "write the drafted questions to this file", metavar="OUT"),
     click.option(
-        "--fail-under", type=float, default=0.0, metavar="RATE", help="exit 1 when a part's rate is below (0 to 1)"
+        "--fail-under",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        metavar="RATE",
+        help="exit 1 when a part's rate is below (0 to 1)",
     ),
     o.as_json,
     o.quiet,

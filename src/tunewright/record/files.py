@@ -69,7 +69,7 @@ def storage_errors(path: Path) -> Iterator[None]:
                 code="disk_full",
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UsageError(f"{path}: no permission to write there", hint="choose another --runs-dir") from None
-        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
-            raise UsageError(f"{path}: cannot be made: {error.strerror}", hint="choose another --runs-dir") from None
+            raise UsageError(f"{path}: no permission to write there", hint="choose another place") from None
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
+            raise UsageError(f"{path}: cannot be made: {error.strerror}", hint="choose another place") from None
         raise
