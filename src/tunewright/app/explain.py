@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.codes import CODES
 from tunewright.doctor.explain import explain as explain_finding
-from tunewright.prescribe.prescribe import all_rules, rule_named
+from tunewright.prescribe.prescribe import rule_named
 from tunewright.prescribe.rule import describe
 
 
@@ -15,6 +14,3 @@ def explain(name: str) -> str:
     """
     rule = rule_named(name)
     return describe(rule) if rule else explain_finding(name)
-
-
-__all__ = ["CODES", "all_rules", "explain"]

@@ -13,7 +13,7 @@ from tunewright.data.dataset import facts as data_facts
 from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_model
 from tunewright.data.tokens import Encoded, default_max_length, encode_rows
 from tunewright.planner.machine import this_machine
-from tunewright.planner.planner import make_plan, settings_before_reading
+from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
 from tunewright.schema.errors import DataError
 from tunewright.schema.facts import DataFacts, ModelFacts
 from tunewright.schema.plan import Plan
@@ -102,7 +102,7 @@ def replanned(prepared: Prepared, recipe: Recipe, changes: tuple[Change, ...]) -
     return replace(prepared, plan=replace(plan, values=values))
 
 
-READ_KEYS = ("data", "val", "test", "val_size", "template", "loss_on", "max_length", "stage", "seed")
+READ_KEYS = ("data", "val", "test", "template", *READING_KEYS)
 """Keys that decide how the data is read, split and cut."""
 
 

@@ -21,7 +21,6 @@ def switch(*flags: str, name: str, about: str) -> Decorator:
     return click.option(*flags, name, is_flag=True, help=about)
 
 
-DATA_HELP = "a file, a folder, hub:NAME, or demo"
 data = click.argument("data", metavar="DATA")
 optional_data = click.argument("data", metavar="[DATA|RECIPE]", default="")
 model = text("--model", "model", "a Hub name, a folder, or a bundled model", metavar="NAME")
