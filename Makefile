@@ -37,3 +37,29 @@ types: $(STAMP)
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache
+
+# FAULT-SFT (bench/fault_sft/README.md): the score on the committed logs, and everything made again from nothing.
+.PHONY: bench-doctor fault-sft
+
+bench-doctor: $(STAMP)
+	@$(ONE_THREAD) $(BIN)/python -m bench.fault_sft table
+	@$(ONE_THREAD) $(BIN)/python -m bench.callback_cost
+	@$(ONE_THREAD) $(BIN)/python -m bench.callback_hosts
+
+fault-sft: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m bench.fault_sft bases
+	$(ONE_THREAD) $(BIN)/python -m bench.fault_sft refer
+	$(ONE_THREAD) $(BIN)/python -m bench.fault_sft generate
+	$(ONE_THREAD) $(BIN)/python -m bench.fault_sft pack
+
+# The engine beside its peers (bench/engine/README.md), which get environments of their own under bench/.envs.
+.PHONY: bench-engine
+BENCH_ARGS ?=
+
+bench-engine: $(STAMP)
+	@$(BIN)/python -m bench.engine.run $(BENCH_ARGS)
+
+# Reading of logs beside TensorBoard's reader and pandas; a verdict from a cold start (a few minutes).
+.PHONY: bench-reading
+bench-reading: $(STAMP)
+	@$(ONE_THREAD) $(BIN)/python -m bench.reading

@@ -20,6 +20,7 @@ ROWS = (
     {"tuner"},
     {"examiner", "probes"},
     {"engine"},
+    {"trainers"},
     {"planner", "prescribe"},
     {"doctor"},
     {"data", "curve", "record"},

@@ -28,8 +28,10 @@ _VERBS = {
     "next_recipe": "tunewright.app.next_recipe",
     "plan": "tunewright.app.plan",
     "report": "tunewright.app.report",
+    "sweep": "tunewright.app.sweep",
     "train": "tunewright.app.train",
     "tune": "tunewright.app.tune",
+    "TunewrightCallback": "tunewright.trainers.callback",
 }
 
 __all__ = ["__version__", *sorted(_VERBS)]

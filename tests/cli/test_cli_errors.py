@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,3 +141,16 @@ def test_all_faults_of_a_recipe_are_said_at_once(here: Path, capfd: pytest.Captu
 
 def test_what_a_file_contains_cannot_steer_the_terminal() -> None:
     assert one_line("a\x1b[2Jb\r\nc") == "a?[2Jb  c"
+
+
+def test_without_torch_a_training_verb_says_what_to_install(tmp_path: Path) -> None:
+    """In a process of its own: a None in sys.modules makes an import fail as if the package were not there."""
+    blocked = (
+        "import sys; sys.modules.update({name: None for name in ('torch', 'transformers')});"
+        "from tunewright.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", blocked, "train", "demo", "--runs-dir", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr and 'pip install "tunewright[train]"' in done.stderr
+    assert not (tmp_path / "runs").exists()

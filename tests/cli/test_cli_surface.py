@@ -9,14 +9,17 @@ from tunewright.cli.main import app, run
 
 SURFACE = {
     "check": "data --model --val --show-mask --fix --recipe --set --json --quiet",
-    "plan": "data --model --val --test --preset --recipe --set --stage --method --task --vram --seed --out --schema "
-    "--json",
+    "plan": "data --model --val --test --preset --recipe --set --stage --method --task --vram --seed --measure --out "
+    "--schema --json --quiet --no-progress",
     "train": "data --model --val --test --preset --recipe --set --stage --method --task --replay --resume --runs-dir "
     "--name --seed --report-to --json --quiet --no-progress --dry-run",
     "tune": "data --model --val --test --preset --recipe --set --goal --budget --resume --runs-dir --name --seed "
     "--report-to --json --quiet --no-progress --dry-run",
+    "sweep": "data --model --val --test --preset --recipe --set --stage --method --task --replay --grid --slots --plan "
+    "--resume --runs-dir --name --seed --report-to --json --quiet --no-progress --dry-run",
     "exam": "run --suite --draft --fail-under --json --quiet --no-progress",
-    "diagnose": "sources --fail-on --json",
+    "watch": "run --once --json",
+    "diagnose": "sources --fail-on --map --json",
     "next": "run --policy --data --table --out --json",
     "report": "source --out --format --json",
     "explain": "code",

@@ -2,15 +2,17 @@
 
     python tests/curve/make_fixtures.py            # writes tests/curve/fixtures/
 
+The logs of other tools are made by tests/curve/writers/with_*.py, each in an environment that has its tool.
+
 Runs: healthy; weights that become NaN at step 40, with the Trainer's NaN filter on (its default) and off; all labels
 masked; a learning rate far too high; a frozen model; a stopped run that left only checkpoints. Versions are noted in
-fixtures/VERSIONS.json.
+fixtures/MANIFEST.json.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,12 @@ import transformers
 from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+sys.path.insert(1, str(Path(__file__).parent / "writers"))
+
+from common import keep_state, note
+
 FIXTURES = Path(__file__).parent / "fixtures"
+NAMES = ("healthy", "nan_hidden", "nan_shown", "all_masked", "too_hot", "frozen", "killed")
 VOCABULARY, LENGTH = 48, 24
 
 
@@ -77,6 +84,8 @@ def train(folder: Path, *, masked: bool = False, poison: int = 0, frozen: bool =
         "lr_scheduler_type": "cosine",
         "logging_steps": 1,
         "eval_steps": 12,
+        "report_to": [],
+        "disable_tqdm": True,
         **settings,
     }
     arguments = TrainingArguments(
@@ -85,9 +94,7 @@ def train(folder: Path, *, masked: bool = False, poison: int = 0, frozen: bool =
         eval_strategy="steps",
         eval_on_start=True,
         save_strategy=values.pop("save_strategy", "no"),
-        report_to=[],
         use_cpu=True,
-        disable_tqdm=True,
         seed=0,
         **values,
     )
@@ -100,13 +107,7 @@ def train(folder: Path, *, masked: bool = False, poison: int = 0, frozen: bool =
 
 
 def keep(state: Path, name: str) -> None:
-    """Copy the file as the Trainer wrote it, without what is timing only (it would change on every run)."""
-    content = json.loads(state.read_text())
-    for row in content["log_history"]:
-        for key in [key for key in row if key.endswith(("_runtime", "_per_second")) and key != "train_runtime"]:
-            del row[key]
-    (FIXTURES / name).parent.mkdir(parents=True, exist_ok=True)
-    (FIXTURES / name).write_text(json.dumps(content, indent=1) + "\n")
+    keep_state(state, FIXTURES / name)
 
 
 def main() -> None:
@@ -124,8 +125,8 @@ def main() -> None:
             saved = root / "g" / f"checkpoint-{step}" / "trainer_state.json"
             keep(saved, f"killed/checkpoint-{step}/trainer_state.json")
         shutil.rmtree(root / "g")
-    versions = {"transformers": transformers.__version__, "torch": torch.__version__}
-    (FIXTURES / "VERSIONS.json").write_text(json.dumps(versions) + "\n")
+    for name in NAMES:
+        note(FIXTURES / name, "Trainer on a tiny random model", "transformers", "torch")
 
 
 if __name__ == "__main__":

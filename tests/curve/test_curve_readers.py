@@ -11,6 +11,7 @@ import pytest
 
 from tunewright.curve.collect import steps_per_epoch
 from tunewright.curve.read import read_curves, search
+from tunewright.schema.curve import Series
 from tunewright.schema.errors import DataError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -90,12 +91,12 @@ def test_llama_factory_log(tmp_path):
     assert (curve.total_steps, curve.steps_per_epoch, curve.logged_every) == (30, 10.0, 10)
 
 
-def test_llama_factory_folder_prefers_the_log_until_the_run_ended(tmp_path):
+def test_the_log_that_goes_further_is_read_and_of_equals_the_one_that_says_more(tmp_path):
     write(tmp_path / "trainer_log.jsonl", *({"current_steps": s, "loss": 1.0} for s in range(1, 31)))
-    state = {"log_history": [{"step": 20, "loss": 1.0}], "max_steps": 40}
-    write(tmp_path / "checkpoint-20/trainer_state.json", state)
+    rows = [{"step": s, "loss": 1.0, "grad_norm": 1.0} for s in range(1, 31)]
+    write(tmp_path / "checkpoint-20/trainer_state.json", {"log_history": rows[:20], "max_steps": 40})
     assert one(tmp_path).kind == "trainer_log"
-    write(tmp_path / "trainer_state.json", state)
+    write(tmp_path / "trainer_state.json", {"log_history": rows, "max_steps": 40})
     assert one(tmp_path).kind == "trainer_state"
 
 
@@ -161,7 +162,7 @@ def test_lightning_table_with_gaps_and_epoch_counter(tmp_path):
     lines = [f"{s // 4},{s},{1.5 - s / 100}," for s in range(12)] + ["0,3,,1.7", "1,7,,1.6"]
     curve = one(write(tmp_path / "metrics.csv", "epoch,step,train_loss,val_loss", *lines))
     assert len(curve.loss) == 12
-    assert curve.eval_loss.steps.tolist() == [3, 7]
+    assert curve.eval_loss.steps.tolist() == [4, 8]  # logged at 3 and 7 by a count from 0
     assert curve.steps_per_epoch == 4.0
 
 
@@ -182,7 +183,7 @@ def test_reward_columns_mark_another_objective(tmp_path):
     [({}, None), ({0: 0.0}, None), ({7: 0.5}, 14.0), ({1: 0, 2: 0, 3: 0}, None), ({1: 1, 2: 2, 3: 3}, 1.0)],
 )
 def test_steps_per_epoch(epochs, expected):
-    assert steps_per_epoch(epochs) == expected
+    assert steps_per_epoch(Series.of(epochs.items())) == expected
 
 
 def test_a_tree_is_searched_and_data_sets_are_passed_over(tmp_path):

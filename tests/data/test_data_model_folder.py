@@ -14,7 +14,14 @@ from transformers import AutoModelForCausalLM
 
 from tunewright.data import model_folder
 from tunewright.data.model_config import read_sizes
-from tunewright.data.model_folder import bundled_models, load_tokenizer, model_facts, resolve_model
+from tunewright.data.model_folder import (
+    bundled_models,
+    is_target,
+    load_tokenizer,
+    matrices,
+    model_facts,
+    resolve_model,
+)
 from tunewright.data.safetensors_header import read_weights
 from tunewright.schema.errors import EnvironmentMissing, ModelError
 
@@ -63,6 +70,18 @@ def test_linear_layers_are_the_modules_lora_targets(tmp_path: Path) -> None:
     names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     layers = [(m.in_features, m.out_features) for name, m in model.named_modules() if name.endswith(names)]
     assert sorted(model_facts(tmp_path).linear_in_out) == sorted(layers)
+
+
+@pytest.mark.parametrize("kind", ["LlamaConfig", "Qwen3Config"])
+def test_matrices_have_the_paths_and_sizes_of_the_layers(tmp_path: Path, kind: str) -> None:
+    model = AutoModelForCausalLM.from_config(getattr(transformers, kind)(**KINDS[kind]))
+    model.save_pretrained(tmp_path)
+    layers = {path: layer for path, layer in model.model.named_modules(prefix="model") if hasattr(layer, "in_features")}
+    found = {path: shape for path, shape in matrices(tmp_path).items() if is_target(path)}
+    assert found == {path: (layer.in_features, layer.out_features) for path, layer in layers.items()}
+    (tmp_path / "model.safetensors").unlink()
+    assert matrices(tmp_path) == {}
+    assert matrices("some/name") == {}
 
 
 def test_shards_are_counted_together_and_half_width_weights_by_their_bytes(tmp_path: Path) -> None:

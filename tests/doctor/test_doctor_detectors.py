@@ -367,3 +367,126 @@ def test_schedule_audit():
     assert not diagnose(prefix).has("warmup_too_long")
     for healthy in (cosine(STEPS), np.linspace(1e-4, 0, STEPS)):
         assert diagnose(make(line[1:], at_evals(line), 0, rate=healthy)).health == "healthy"
+
+
+# --- schedule jumps, data seen in the curve -----------------------------------------------------------------------
+
+
+def with_rate(rate: np.ndarray, **config: object) -> Curve:
+    line = fall(1.6, 1.2)
+    return replace(make(line[1:], at_evals(line), 0, rate=rate), config=config)
+
+
+def test_a_lost_scheduler_state_is_a_jump():
+    lost = np.concatenate([cosine(STEPS)[:150], cosine(STEPS)[:150]])
+    found = diagnose(with_rate(lost)).finding("lr_jump")
+    assert found.steps[0] in (150, 151, 152)
+    assert found.evidence["highest_after"] > 1.5 * found.evidence["lowest_before"]
+    assert diagnose(with_rate(lost[9::10].repeat(10))).has("lr_jump")
+
+
+@pytest.mark.parametrize("cycles", [2, 3])
+def test_a_schedule_that_restarts_on_purpose_is_no_jump(cycles):
+    at = np.arange(STEPS) / STEPS * cycles % 1.0
+    restarts = 2e-4 * 0.5 * (1 + np.cos(np.pi * at))
+    assert not diagnose(with_rate(restarts)).has("lr_jump")
+    assert not diagnose(with_rate(restarts + 1e-4, lr_scheduler_type="cosine_with_restarts")).has("lr_jump")
+
+
+@pytest.mark.parametrize("warmup", [1, 30, 150])
+def test_a_warm_up_is_no_jump(warmup):
+    assert not diagnose(with_rate(cosine(STEPS, warmup))).has("lr_jump")
+
+
+def test_few_logged_rates_are_enough_for_the_schedule():
+    rising = make(fall(1.6, 1.2)[1:], {}, 0, every=50, rate=np.linspace(0, 1e-4, STEPS))
+    assert diagnose(rising).has("warmup_too_long")
+    early = np.concatenate([np.linspace(1e-4, 0, 90), np.zeros(210)])
+    assert diagnose(make(fall(1.6, 1.2)[1:], {}, 0, every=50, rate=early)).has("lr_zero_tail")
+
+
+def test_validation_that_does_not_follow_in_the_first_epoch_is_of_another_kind():
+    train, flat = fall(2.4, 1.8), np.full(STEPS + 1, 2.6)
+    found = diagnose(make(train[1:], at_evals(flat), 0, per_epoch=STEPS)).finding("val_shift")
+    assert found.severity == "warning"
+    assert found.evidence["eval_fell"] < 0.05 < found.evidence["train_fell"]
+    assert not diagnose(make(train[1:], at_evals(train), 0, per_epoch=STEPS)).has("val_shift")
+    assert not diagnose(make(train[1:], at_evals(flat), 0, per_epoch=50)).has("val_shift")  # repeated rows memorise
+
+
+def test_answers_that_cannot_be_learned_keep_the_training_loss_up():
+    train, evals = fall(3.5, 3.3), fall(2.8, 2.0)
+    found = diagnose(make(train[1:], at_evals(evals), 0)).finding("noisy_labels")
+    assert found.evidence["ratio"] == pytest.approx(2.0 / 3.3, rel=0.05)
+    assert not diagnose(make(1.15 * evals[1:], at_evals(evals), 0)).has("noisy_labels")
+    dropped = replace(make(train[1:], at_evals(evals), 0), config={"lora_dropout": 0.5})
+    assert any(a.symptom == "noisy_labels" for a in diagnose(dropped).abstained)
+
+
+def test_a_scale_is_told_from_noise_and_survives_memorising():
+    line = fall(2.8, 0.4, 60)
+    epoch = np.array([1.0, 0.7, 0.3])[np.minimum(np.arange(STEPS) // 100, 2)]
+    assert diagnose(make(8 * line[1:] * epoch, at_evals(line), 0)).finding("scale_mismatch").evidence[
+        "factor"
+    ] == pytest.approx(8, rel=0.15)
+    noisy = diagnose(make(fall(7.0, 6.5)[1:], at_evals(line), 0))
+    assert not noisy.has("scale_mismatch")
+    assert noisy.has("noisy_labels")
+
+
+def test_a_training_loss_that_falls_on_after_validation_stopped_is_memorising():
+    train = np.concatenate([fall(2.4, 1.2, 30, 100), fall(1.2, 0.2, 60, 140)[1:]])
+    evals = {0: 2.4, 40: 1.6, 80: 1.3, 120: 1.28, 160: 1.3, 200: 1.29, 240: 1.31}
+    found = diagnose(make(train[1:], evals, 0)).finding("memorising")
+    assert found.severity == "info"
+    assert found.evidence["ratio"] > 2
+
+
+def test_an_early_blow_up_that_comes_back_between_evaluations_is_seen():
+    at = np.arange(STEPS + 1)
+    line = fall(2.3, 1.4, 80) + 3.0 * np.exp(-(((at - 20) / 8) ** 2))
+    sparse = {0: 2.3, 150: float(line[150]), 300: float(line[300])}
+    found = diagnose(make(line[1:], sparse, 0)).finding("oscillation")
+    assert found.evidence["rise"] > 0.5
+    assert not diagnose(make(fall(2.3, 1.4, 80)[1:], sparse, 0)).has("oscillation")
+
+
+# --- spikes on slopes, in short logs, at the end ------------------------------------------------------------------
+
+
+def test_a_spike_on_a_steep_descent_is_seen():
+    line = fall(6.0, 0.05, 30)
+    train = line[1:].copy()
+    train[83] = 8.0
+    assert diagnose(make(train, {}, 0, noise=0.02)).finding("spike").steps == (84, 84)
+
+
+def test_a_spike_in_a_log_of_few_points_stands_above_both_neighbours():
+    line = fall(1.6, 1.2)
+    train = line[1:].copy()
+    train[150:160] *= 3
+    assert diagnose(make(train, {}, 0, every=10, noise=0.05)).has("spike")
+    assert not diagnose(make(line[1:], {}, 0, every=10, noise=0.05)).has("spike")
+
+
+def test_of_a_spike_at_the_very_end_nobody_knows_whether_it_comes_back():
+    found = diagnose(spiky([STEPS - 1])).finding("spike")
+    assert found.severity == "info"
+    assert found.evidence["recovered"] is None
+    assert "the log ends before" in found.why
+
+
+def test_gradients_that_are_nan_to_the_end_of_a_coarse_log_are_not_averaged_away():
+    curve = make(fall(1.6, 1.2)[1:], {}, 0, every=10)
+    grads = np.ones(len(curve.loss))
+    grads[-2:] = np.nan
+    assert diagnose(replace(curve, grad_norm=Series(curve.loss.steps, grads))).has("non_finite")
+    grads[-2], grads[3] = 1.0, np.nan
+    assert not diagnose(replace(curve, grad_norm=Series(curve.loss.steps, grads))).has("non_finite")
+
+
+@pytest.mark.parametrize(
+    ("evals", "expected"), [((7.4, 2.7, 1.78, 1.97, 2.2), True), ((7.4, 2.7, 1.78, 1.80, 1.83), False)]
+)
+def test_few_evaluations_that_rise_every_time_are_not_taken_for_noise(evals, expected):
+    assert diagnose(with_evals(*evals, train=fall(7.4, 1.1, 40, 120))).has("overfit") is expected

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,3 +225,28 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("name", modules())
 def test_examples_in_docstrings(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def limits_used_by(symptom: str) -> set[str]:
+    """The thresholds named in a detector's source."""
+    source = Path(tunewright.doctor.__path__[0]) / "detectors" / f"{symptom}.py"
+    tree = ast.parse(source.read_text()) if source.exists() else ast.Module([], [])
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "th"
+    }
+
+
+@pytest.mark.parametrize("symptom", PUBLISHED)
+def test_a_page_names_every_threshold_its_detector_goes_by(symptom):
+    assert limits_used_by(symptom) <= set(page(symptom).thresholds)
+    for name in page(symptom).thresholds:
+        entry = getattr(thresholds, name)
+        assert f"{name.lower()} = {entry.value:g} {entry.unit}" in " ".join(explain(symptom).split())
+
+
+def test_every_detector_is_asked_once():
+    files = {path.stem for path in (Path(tunewright.doctor.__path__[0]) / "detectors").glob("*.py")}
+    asked = [*ALWAYS, *OF_AN_NLL]
+    assert sorted(asked) == sorted(files - {"__init__", "base"})

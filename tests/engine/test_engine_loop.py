@@ -13,6 +13,7 @@ import torch
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine import session as session_module
+from tunewright.engine import slot_files
 from tunewright.engine.base import Base
 from tunewright.engine.evaluate import mean_loss, row_losses
 from tunewright.engine.job import Job
@@ -138,7 +139,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     expected = run_job(make_base(method=method), job_of(whole, **values))
     with monkeypatch.context() as patch:
         if where in ("best", "checkpoint"):
-            _die_after(patch, {"best": "_write_best", "checkpoint": "checkpoint"}[where], at)
+            _die_after(patch, {"best": "write_best", "checkpoint": "checkpoint"}[where], at)
         with pytest.raises(Killed):
             run_job(make_base(method=method), job_of(cut, **values), on_event=_die_at(where, at))
 
@@ -164,15 +165,15 @@ def _die_at(where: str, at: int) -> Callable[[dict[str, Any]], None]:
     return die
 
 
-def _die_after(patch: pytest.MonkeyPatch, method: str, at: int) -> None:
-    original = getattr(session_module.Session, method)
+def _die_after(patch: pytest.MonkeyPatch, written: str, at: int) -> None:
+    original = getattr(slot_files, written)
 
-    def dies(self: Any) -> None:
-        original(self)
-        if self.state.step >= at:
+    def dies(slot: Any, seats: Any) -> None:
+        original(slot, seats)
+        if slot.state.step >= at:
             raise Killed
 
-    patch.setattr(session_module.Session, method, dies)
+    patch.setattr(slot_files, written, dies)
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(
@@ -255,9 +256,9 @@ def test_early_stopping_counts_evaluations(make_base: MakeBase, job_of: Callable
 def test_ten_non_finite_steps_end_the_run_and_none_is_hidden(
     make_base: MakeBase, job_of: Callable[..., Job], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ill(pack: Any, windows: Any, *, step: int, **rest: Any) -> torch.Tensor:
+    def ill(pack: Any, windows: Any, *, step: list[int], **rest: Any) -> torch.Tensor:
         loss_K = forward_backward(pack, windows, step=step, **rest)
-        return loss_K * math.nan if step == 2 or step >= 6 else loss_K
+        return loss_K * math.nan if step[0] == 2 or step[0] >= 6 else loss_K
 
     monkeypatch.setattr(session_module, "forward_backward", ill)
     run = make_run()
@@ -275,10 +276,10 @@ def test_a_recovered_nan_leaves_the_parameters_as_they_were(
 ) -> None:
     seen: list[torch.Tensor] = []
 
-    def ill(pack: Any, windows: Any, *, step: int, **rest: Any) -> torch.Tensor:
+    def ill(pack: Any, windows: Any, *, step: list[int], **rest: Any) -> torch.Tensor:
         seen.append(pack.params_KP.clone())
         loss_K = forward_backward(pack, windows, step=step, **rest)
-        return loss_K * math.nan if step == 5 else loss_K
+        return loss_K * math.nan if step == [5] else loss_K
 
     monkeypatch.setattr(session_module, "forward_backward", ill)
     events: list[dict[str, Any]] = []

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tunewright.data.tokens import TokenRow
 from tunewright.engine import precision
 from tunewright.engine.batcher import Rows, epoch_order, micro_batches, step_window
+from tunewright.engine.columns import Columns
 from tunewright.engine.schedule import LRSchedule, PlateauLR
 from tunewright.schema.errors import UsageError
 
@@ -151,6 +152,30 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="one of 2 processes"):
         precision.choose_device()
+
+
+@given(
+    ranks=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=4),
+    left_out=st.integers(0, 2**4 - 1),
+)
+def test_a_row_goes_into_any_larger_pack_and_comes_back(
+    ranks: list[int], sizes: list[tuple[int, int]], left_out: int
+) -> None:
+    def columns(rank: int, kept: list[int]) -> Columns:
+        wanted = [(f"{n}.A", (sizes[n][0], rank), True) for n in kept]
+        return Columns.of([*wanted, *((f"{n}.B", (rank, sizes[n][1]), True) for n in kept)])
+
+    kept = [n for n in range(len(sizes)) if not left_out >> n & 1] or [0]
+    own, pack = columns(min(ranks), kept), columns(max(ranks), list(range(len(sizes))))
+    assert all(leaf.offset % 16 == 0 for leaf in pack.leaves.values())
+    own_1P = torch.zeros(1, own.size)
+    for leaf in own.leaves.values():
+        leaf.of(own_1P).copy_(torch.randn(1, *leaf.shape))
+    row_1P = torch.full((1, pack.size), 7.0)
+    pack.paste(own, own_1P, row_1P)
+    assert torch.equal(pack.cut(own, row_1P), own_1P)
+    assert row_1P.count_nonzero() == own_1P.count_nonzero() or own == pack
 
 
 def plain_rows(count: int) -> list[TokenRow]:

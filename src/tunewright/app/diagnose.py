@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunewright.curve.read import read_curves
-from tunewright.doctor.diagnose import diagnose as read_curve
-from tunewright.prescribe.case import Case
-from tunewright.prescribe.prescribe import prescribe
-from tunewright.schema.curve import Curve
-from tunewright.schema.finding import Diagnosis
-from tunewright.schema.prescription import Prescription
+from tunewright.curve.read import search
+from tunewright.prescribe.report import Report, report_on
+from tunewright.schema.errors import DataError, UsageError
+
+__all__ = ["Report", "Survey", "columns_of", "diagnose", "report_on", "survey"]
 
 
 @dataclass(frozen=True)
-class Report:
-    """One curve's reading with the change it asks for."""
+class Survey:
+    """The reports on everything found, and the logs that could not be read beside them."""
 
-    curve: Curve
-    diagnosis: Diagnosis
-    prescription: Prescription
+    reports: tuple[Report, ...]
+    unread: tuple[DataError, ...] = ()
 
     def __json__(self) -> dict[str, Any]:
-        said = {key: getattr(self.diagnosis, key) for key in self.diagnosis.__dataclass_fields__}
-        return {**said, "prescription": self.prescription}
+        answer = self.reports[0].__json__() if len(self.reports) == 1 else {"reports": self.reports}
+        unread = [{"message": error.message, "hint": error.hint} for error in self.unread]
+        return {**answer, **({"unread": unread} if unread else {})}
 
 
-def diagnose(sources: Sequence[str | Path] | str | Path) -> list[Report]:
+def diagnose(sources: Sequence[str | Path] | str | Path, *, columns: Mapping[str, str] | None = None) -> list[Report]:
     """Read run folders, logs, or folders to search. Raises DataError when one holds no curve.
+
+    ``columns`` says which column of a log is what, for logs of unknown names: ``{"loss": "train_nll"}``.
 
     ``tw.diagnose("outputs/trainer_state.json")[0].diagnosis.health``
     """
     several = [sources] if isinstance(sources, (str, Path)) else list(sources)
-    return [report_on(curve) for source in several for curve in read_curves(Path(source))]
+    return list(survey(several, columns).reports)
 
 
-def report_on(curve: Curve) -> Report:
-    """One curve read: findings and what they ask for."""
-    diagnosis = read_curve(curve)
-    case = Case(diagnosis=diagnosis, curve=curve, config=curve.config)
-    return Report(curve, diagnosis, prescribe(case, "evidence"))
+def survey(sources: Sequence[str | Path], columns: Mapping[str, str] | None = None) -> Survey:
+    """The same, with what could not be read. Raises DataError when a source has no curve at all."""
+    reports: list[Report] = []
+    unread: list[DataError] = []
+    for source in sources:
+        curves, problems = search(Path(source), columns)
+        if not curves:
+            raise problems[0]
+        reports += [with_row_texts(report_on(curve)) for curve in curves]
+        unread += problems
+    return Survey(tuple(reports), tuple(unread))
+
+
+def with_row_texts(report: Report) -> Report:
+    """The report with the text of the rows it names, where the run is ours and its data still there."""
+    if not any(finding.rows for finding in report.diagnosis.findings):
+        return report
+    from tunewright.app.offending_rows import row_texts  # reads data: only when there is a row to show
+
+    return replace(report, row_texts=row_texts(report.curve, report.diagnosis))
+
+
+def columns_of(pairs: Sequence[str]) -> dict[str, str]:
+    """``metric=column`` words as a mapping. Raises UsageError.
+
+    >>> columns_of(["loss=train nll"])
+    {'loss': 'train nll'}
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        metric, mark, column = pair.partition("=")
+        if not (metric and mark and column):
+            raise UsageError(f"--map {pair}: expected METRIC=COLUMN, e.g. loss=train_nll")
+        found[metric] = column
+    return found

@@ -15,7 +15,7 @@ from tunewright.data.tokens import Encoded, default_max_length, encode_rows
 from tunewright.planner.machine import this_machine
 from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
 from tunewright.schema.errors import DataError
-from tunewright.schema.facts import DataFacts, ModelFacts
+from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
 from tunewright.schema.plan import Plan
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
@@ -82,16 +82,19 @@ def prepare_settings(given: Mapping[str, Any], request: Request, *, refuse_fault
     return Prepared(plan, dataset, tokenizer, train, val, check, facts, model)
 
 
-def replanned(prepared: Prepared, recipe: Recipe, changes: tuple[Change, ...]) -> Prepared:
+def replanned(
+    prepared: Prepared, recipe: Recipe, changes: tuple[Change, ...], machine: MachineFacts | None = None
+) -> Prepared:
     """The same data under another recipe; changed values carry the reason of their change.
 
-    A change of how the data is read (length, template, loss, split) reads it again.
+    A change of how the data is read (length, template, loss, split) reads it again. ``machine``: when it is known
+    already; asking it takes a moment.
     """
     given = recipe.model_dump()
     read_anew = any(given[key] != getattr(prepared.recipe, key) for key in READ_KEYS)
     if read_anew:
         prepared = prepare_settings(given, Request())
-    plan = make_plan(prepared.facts, prepared.model, this_machine(), given=given)
+    plan = make_plan(prepared.facts, prepared.model, machine or this_machine(), given=given)
     reasons = {value.key: value for value in prepared.plan.values}
     reasons |= {
         change.key: replace(reasons[change.key], value=change.after, why=change.why, source=change.source)

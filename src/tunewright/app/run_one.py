@@ -1,27 +1,26 @@
-"""One recipe made into one finished run folder: the step shared by train, tune and resume."""
+"""Recipes made into finished run folders, alone or side by side: the step shared by train, tune, sweep and resume."""
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
-import tunewright
 from tunewright.app.diagnose import Report, report_on
 from tunewright.app.live import Live, StopRule, never
+from tunewright.app.offending_rows import token_texts
 from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
 from tunewright.curve.read import read_curves
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base
 from tunewright.engine.job import Job, TrainResult
-from tunewright.engine.loop import run_job
+from tunewright.engine.loop import run_pack
 from tunewright.planner.steps import total_steps
 from tunewright.record.files import write_whole
 from tunewright.record.run import STALE_AFTER_S, Run
+from tunewright.record.versions import versions
 from tunewright.schema.errors import Interrupted, TunewrightError
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.plan import Plan
@@ -53,7 +52,7 @@ def describe_run(run: Run, prepared: Prepared, **about: Any) -> None:
         data=plan.recipe.data,
         data_sha256=prepared.dataset.sha256,
         rows={"train": len(prepared.dataset.train), "val": len(prepared.dataset.val)},
-        versions=versions(),
+        versions=versions(VERSIONS_OF),
         **about,
     )
 
@@ -62,15 +61,39 @@ def _plan_without_recipe(plan: Plan) -> dict[str, Any]:
     return {"values": plan.values, "predicted": plan.predicted, "stages": plan.stages, "warnings": plan.warnings}
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers; a package that is not installed is left out."""
-    found = {"tunewright": tunewright.__version__, "python": platform.python_version()}
-    for name in VERSIONS_OF:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+@dataclass(frozen=True)
+class Task:
+    """One run to make: its folder, plan and rows, what may end it early, and what it is called while it works."""
+
+    run: Run
+    plan: Plan
+    work: Work
+    stop_when: StopRule = never
+    label: str = ""
+
+    @property
+    def called(self) -> str:
+        return self.label or self.run.name
+
+    @property
+    def total_steps(self) -> int:
+        return total_steps(self.plan.recipe, len(self.work.train) + self.work.replay_rows)
+
+    def job(self) -> Job:
+        work = self.work
+        return Job(
+            recipe=self.plan.recipe,
+            train=work.train,
+            val=work.val,
+            replay=work.replay,
+            replay_rows=work.replay_rows,
+            probe=work.probe,
+            run=self.run,
+        )
+
+
+Ended = Callable[[int, "dict[str, Any] | TunewrightError"], None]
+"""Told of each task, by its place, as it ends: its ``train`` JSON, or why it failed."""
 
 
 def run_one(
@@ -88,50 +111,132 @@ def run_one(
     ``stop_when`` is asked at every evaluation, with the reading so far, for a reason to end the run.
     The folder's status says how it ended: finished, interrupted (Interrupted is raised again) or failed.
     """
-    recipe = plan.recipe
-    live = Live(run.name, recipe, total_steps(recipe, len(work.train) + work.replay_rows), watch, stop_when)
-    run.update(status="running", **({} if resume else {"run_started": time.time()}))
-    started_s = time.perf_counter()
-    job = Job(
-        recipe=recipe,
-        train=work.train,
-        val=work.val,
-        replay=work.replay,
-        replay_rows=work.replay_rows,
-        probe=work.probe,
-        run=run,
-    )
+    task = Task(run, plan, work, stop_when)
+    hint = f"tunewright train --resume {run.path}"
+    ended = run_packed([task], base, watch, resume=resume, resume_hint=hint)[0]
+    if isinstance(ended, TunewrightError):
+        raise ended
+    return ended
+
+
+def run_packed(
+    tasks: Sequence[Task],
+    base: Base,
+    watch: Watch,
+    *,
+    slots: int | None = None,
+    resume: bool = False,
+    resume_hint: str = "",
+    on_ended: Ended = lambda place, ended: None,
+) -> list[dict[str, Any] | TunewrightError]:
+    """Train tasks side by side on one base, at most ``slots`` at once; each folder is written as its run ends.
+
+    Returns for each task what :func:`run_one` does, or the error it failed with; the others go on. The base is then
+    itself again. Raises Interrupted, with every run at work left to be resumed, and whatever is wrong with any task
+    before the first one starts.
+    """
+    making = [_Making(task, watch, base.tokenizer) for task in tasks]
+    heart = _Heart(making)
+    ends: dict[int, dict[str, Any] | TunewrightError] = {}
+
+    def on_event(place: int, event: dict[str, Any]) -> str:
+        making[place].begin(resume)
+        heart.beat()
+        return making[place].live.on_event(event)
+
+    def on_done(place: int, result: TrainResult | TunewrightError) -> None:
+        ends[place] = making[place].end(result)
+        on_ended(place, ends[place])
+
+    for one in making[:slots]:
+        one.begin(resume)
     try:
-        result = run_job(base, job, on_event=_beating(run, live), should_stop=watch.should_stop, resume=resume)
-    except Interrupted:
-        run.update(status="interrupted", ended=time.time())
-        raise
+        run_pack(
+            base,
+            [task.job() for task in tasks],
+            slots=slots,
+            on_event=on_event,
+            on_done=on_done,
+            should_stop=watch.should_stop,
+            resume=resume,
+            resume_hint=resume_hint,
+        )
     except TunewrightError as error:
-        run.update(status="failed", ended=time.time(), error=error.message)
+        for one in making:
+            one.break_off(error)
         raise
-    result.pack.detach()  # the base is itself again for whoever asks it next
-    for note in result.notes:
-        watch.say(f"{run.name}: {note}")
-    report = read_run(run)
-    run.write("findings.json", report)
-    answer = train_json(run, result, report.diagnosis, seconds=time.perf_counter() - started_s)
-    run.write("prediction.json", {"promised": plan.predicted, "came": {key: answer[key] for key in CAME}})
-    run.update(status="finished", ended=time.time(), result=answer)
-    return answer
+    _say_notes(making, watch)
+    return [ends[place] for place in range(len(tasks))]
 
 
-def _beating(run: Run, live: Live) -> Callable[[dict[str, Any]], str]:
-    """The live reader, renewing the run's heartbeat now and then so that others can tell it from a killed run."""
-    beaten_s = time.monotonic()
+class _Making:
+    """One task at work: its live reading and the status of its folder."""
 
-    def on_event(event: dict[str, Any]) -> str:
-        nonlocal beaten_s
-        if time.monotonic() - beaten_s > HEARTBEAT_EVERY_S:
-            beaten_s = time.monotonic()
-            run.update()
-        return live.on_event(event)
+    def __init__(self, task: Task, watch: Watch, tokenizer: Any) -> None:
+        self.task = task
+        text_of_row = token_texts(task.work.train, tokenizer)
+        self.live = Live(task.called, task.plan.recipe, task.total_steps, watch, task.stop_when, text_of_row)
+        self.at_work = False
+        self.notes: list[str] = []
+        self._started_s = time.perf_counter()
 
-    return on_event
+    def begin(self, resume: bool) -> None:
+        """Mark the run as running, once; ``run_started`` is kept from its first life."""
+        if self.at_work:
+            return
+        self.at_work, self._started_s = True, time.perf_counter()
+        if resume:
+            self.live.remember(self.task.run.events())
+        known = resume and "run_started" in self.task.run.read()
+        self.task.run.update(status="running", **({} if known else {"run_started": time.time()}))
+
+    def end(self, result: TrainResult | TunewrightError) -> dict[str, Any] | TunewrightError:
+        """Write down what came of the run."""
+        run, plan = self.task.run, self.task.plan
+        if isinstance(result, TunewrightError):
+            self.at_work = True  # it may have failed before its first event
+            self.break_off(result)
+            return result
+        self.at_work = False
+        self.notes = list(result.notes)
+        report = read_run(run)
+        run.write("findings.json", report)
+        answer = train_json(run, result, report.diagnosis, seconds=time.perf_counter() - self._started_s)
+        run.write("prediction.json", {"promised": plan.predicted, "came": {key: answer[key] for key in CAME}})
+        run.update(status="finished", ended=time.time(), result=answer)
+        return answer
+
+    def break_off(self, error: TunewrightError) -> None:
+        """The run ended without a result."""
+        if not self.at_work:
+            return
+        self.at_work = False
+        if isinstance(error, Interrupted):
+            self.task.run.update(status="interrupted", ended=time.time())
+        else:
+            self.task.run.update(status="failed", ended=time.time(), error=error.message)
+
+
+def _say_notes(making: Sequence[_Making], watch: Watch) -> None:
+    """What the engine did otherwise than asked, once for all runs it is true of."""
+    for note in dict.fromkeys(note for one in making for note in one.notes):
+        about = [one.task.called for one in making if note in one.notes]
+        watch.say(f"{about[0] if len(about) == 1 else f'{len(about)} runs'}: {note}")
+
+
+class _Heart:
+    """Renews the heartbeat of every run at work now and then, so that others can tell them from killed ones."""
+
+    def __init__(self, making: Sequence[_Making]) -> None:
+        self._making = making
+        self._beaten_s = time.monotonic()
+
+    def beat(self) -> None:
+        if time.monotonic() - self._beaten_s > HEARTBEAT_EVERY_S:
+            self._beaten_s = time.monotonic()
+            for one in self._making:
+                if one.at_work:
+                    one.task.run.update()
 
 
 CAME = ("steps", "tokens", "train_seconds", "peak_GiB", "eval_loss")

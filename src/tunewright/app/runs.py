@@ -14,7 +14,8 @@ SHOWN_RESULT = ("eval_loss", "base_eval_loss", "steps", "tokens", "seconds", "he
 
 def list_runs(runs_dir: str | Path) -> list[dict[str, Any]]:
     """One line's worth of every run below ``runs_dir``, oldest first; a damaged one is listed as damaged."""
-    return [_line(run) for run in find_runs(Path(runs_dir))]
+    top = Path(runs_dir).absolute()
+    return [{"name": run.path.relative_to(top).as_posix(), **_line(run)} for run in find_runs(top)]
 
 
 def _line(run: Run) -> dict[str, Any]:

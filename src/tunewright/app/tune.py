@@ -15,14 +15,14 @@ from tunewright.app.prepare import Prepared, prepare, replanned
 from tunewright.app.report import report
 from tunewright.app.request import Request
 from tunewright.app.run_one import describe_run, read_run, run_one
+from tunewright.app.series import about_series, decide, open_series, resume_command
 from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.watch import Silent, Watch
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.engine.base import Base
 from tunewright.planner.cost import rows_with_replay
 from tunewright.planner.steps import evaluation_steps, total_steps
-from tunewright.record.files import storage_errors
-from tunewright.record.run import Run, create_run, free_name
+from tunewright.record.run import Run, create_run
 from tunewright.schema import jsonio
 from tunewright.schema.errors import Interrupted, UsageError
 from tunewright.schema.facts import RunSummary
@@ -59,13 +59,12 @@ def tune(
     if not prepared.val.rows:
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
     allowed = _budget(prepared, budget)
-    folder = _folder(Path(runs_dir), name, resume, command)
+    folder = open_series(Path(runs_dir), "tune", name=name, resume=resume, command=command)
     try:
         return _Tuning(folder, prepared, goal, allowed, watch or Silent()).go()
     except Interrupted as error:
         folder.update(status="interrupted")
-        again = f"{command or 'tunewright tune ...'} --resume".replace("--resume --resume", "--resume")
-        raise Interrupted(error.message, hint=again) from None
+        raise Interrupted(error.message, hint=resume_command(command, "tunewright tune ...")) from None
 
 
 def _budget(prepared: Prepared, text: str) -> Budget:
@@ -73,22 +72,6 @@ def _budget(prepared: Prepared, text: str) -> Budget:
     if text:
         return parse_budget(text, prepared.train.tokens)
     return default_budget(len(prepared.train.rows), prepared.train.tokens)
-
-
-def _folder(runs_dir: Path, name: str, resume: bool, command: str) -> Run:
-    """The tuning's own folder: a new one, or with ``resume`` the one of that name (or the newest)."""
-    if not resume:
-        return create_run(runs_dir, name or free_name(runs_dir, "tune"), about={"command": command})
-    folders = sorted(path.parent for path in runs_dir.glob("*/tuning.json"))
-    chosen = [path for path in folders if not name or path.name == name]
-    unfinished = [
-        path for path in chosen if not jsonio.loads((path / "tuning.json").read_bytes()).get("stopped_because")
-    ]
-    if not unfinished:
-        raise UsageError(
-            f"{runs_dir}: no unfinished tuning{f' named {name}' if name else ''} to resume", hint="tunewright runs ls"
-        )
-    return Run(unfinished[-1].absolute())
 
 
 @dataclass
@@ -189,11 +172,7 @@ class _Tuning:
 
     def tell(self, text: str) -> None:
         """Say one decision and keep it in decisions.jsonl."""
-        self.watch.say(text)
-        line = jsonio.dumps({"t": time.time(), "text": text})
-        path = self.folder.path / "decisions.jsonl"
-        with storage_errors(path), open(path, "ab") as file:
-            file.write(line)
+        decide(self.folder, self.watch, text)
 
     def write(self, steps: Sequence[Step], best: Step | None, **final: Any) -> None:
         """tuning.json as far as it has come."""
@@ -201,12 +180,7 @@ class _Tuning:
 
     def _about(self) -> dict[str, Any]:
         recipe = self.first.recipe
-        return {
-            "model": recipe.model,
-            "data": recipe.data,
-            "goal": self.goal,
-            "started": self.folder.read().get("started"),
-        }
+        return about_series("tune", self.folder, model=recipe.model, data=recipe.data, goal=self.goal)
 
     def _exam(self, tuning: Tuning) -> Examined:
         best = tuning.best.outcome

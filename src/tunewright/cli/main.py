@@ -11,15 +11,18 @@ from types import TracebackType
 
 import click
 
-from tunewright.cli import read_verbs, run_verbs
+from tunewright.cli import read_verbs, run_verbs, sweep_verb
 from tunewright.schema import jsonio
-from tunewright.schema.errors import Exit, TunewrightError, UsageError
+from tunewright.schema.errors import EnvironmentMissing, Exit, TunewrightError, UsageError
+
+EXTRA_OF = {name: "train" for name in ("torch", "transformers", "peft", "tokenizers", "accelerate", "datasets")}
+"""Packages that only some verbs need, and the extra of ours that installs them."""
 
 app = click.Group(
     "tunewright",
     help="Fine-tuning of language models that finds its own sweet spot.",
     epilog="Try: tunewright tune demo",
-    commands=[*run_verbs.VERBS, *read_verbs.VERBS],
+    commands=[*run_verbs.VERBS, sweep_verb.sweep, *read_verbs.VERBS],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -42,9 +45,20 @@ def run(arguments: Sequence[str]) -> int:
         return fail(UsageError(error.format_message(), hint=_help_for(error)), wants_json)
     except (KeyboardInterrupt, click.Abort):
         return fail(TunewrightError("stopped at once", code="interrupted"), wants_json, Exit.INTERRUPTED)
+    except ModuleNotFoundError as error:
+        return fail(_not_installed(error), wants_json)
     except BrokenPipeError:  # the reader of our output (head, less) went away: nothing is wrong
         sys.stderr.close()
         return Exit.OK
+
+
+def _not_installed(error: ModuleNotFoundError) -> TunewrightError:
+    """Which of our extras would bring the missing package; any other missing module is a bug and raised again."""
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRA_OF:
+        raise error
+    extra = EXTRA_OF[package]
+    return EnvironmentMissing(f"this needs {package}, which is not installed", hint=f'pip install "tunewright[{extra}]"')
 
 
 def _help_for(error: click.ClickException) -> str:

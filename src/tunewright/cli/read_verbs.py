@@ -1,4 +1,4 @@
-"""The verbs that only read files: diagnose, next, report, runs, explain, env. None of them imports torch."""
+"""The verbs that only read files: watch, diagnose, next, report, runs, explain, env. None of them imports torch."""
 
 from __future__ import annotations
 
@@ -17,25 +17,51 @@ FAIL_ON = {"error": {"error"}, "warning": {"error", "warning"}, "never": set[str
 @o.verb(
     click.argument("sources", nargs=-1, required=True, metavar="RUN|LOG|DIR..."),
     o.text("--fail-on", "fail_on", "exit 1 at a finding of this severity: error, warning, never", default="error"),
+    click.option(
+        "--map", "pairs", multiple=True, metavar="METRIC=COLUMN", help="which column is what, e.g. loss=train_nll"
+    ),
     o.as_json,
     example="tunewright diagnose runs/train-1 outputs/trainer_state.json",
 )
-def diagnose(sources: tuple[str, ...], fail_on: str, as_json: bool) -> int:
+def diagnose(sources: tuple[str, ...], fail_on: str, pairs: tuple[str, ...], as_json: bool) -> int:
     """Say what a training curve means: findings with their evidence, and what to change."""
-    from tunewright.app.diagnose import diagnose as use_case
+    from tunewright.app.diagnose import columns_of, survey
 
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: expected one of {', '.join(FAIL_ON)}")
-    reports = use_case(sources)
-    answer = reports[0] if len(reports) == 1 else {"reports": reports}
+    found = survey(sources, columns_of(pairs))
     text = ""
     if not as_json:
         from tunewright.cli.show import diagnose_text
+        from tunewright.reporter.words import one_line
 
-        text = "\n\n".join(diagnose_text(report) for report in reports)
-    emit(answer, text, as_json=as_json)
-    found = {finding.severity for report in reports for finding in report.diagnosis.findings}
-    return Exit.BAD_ANSWER if found & FAIL_ON[fail_on] else Exit.OK
+        text = "\n\n".join(diagnose_text(report) for report in found.reports)
+        for problem in found.unread:
+            sys.stderr.write(f"not read: {one_line(problem.message)}\n")
+    emit(found, text, as_json=as_json)
+    severities = {finding.severity for report in found.reports for finding in report.diagnosis.findings}
+    return Exit.BAD_ANSWER if severities & FAIL_ON[fail_on] else Exit.OK
+
+
+@o.verb(
+    click.argument("run", metavar="RUN|LOG"),
+    o.switch("--once", name="once", about="one picture, then leave"),
+    o.as_json,
+    example="tunewright watch runs/train-1",
+)
+def watch(run: str, once: bool, as_json: bool) -> int:
+    """The live curve of a run in the terminal, with findings and the time left; Ctrl-C leaves the run alone."""
+    from tunewright.app.follow import follow
+    from tunewright.cli import watching
+    from tunewright.cli.show import width
+
+    follower = follow(run)
+    if once or as_json:
+        sight = follower.look()
+        emit(sight, "" if as_json else watching.picture(sight, width(), 30), as_json=as_json)
+    else:
+        watching.watch_until_over(follower)
+    return Exit.OK
 
 
 @o.verb(
@@ -130,4 +156,4 @@ def runs_compare(paths: tuple[str, ...], as_json: bool) -> int:
 
 
 runs = click.Group("runs", help="List, show and compare runs.", commands=[runs_ls, runs_show, runs_compare])
-VERBS = (diagnose, next_, report, runs, explain, env)
+VERBS = (watch, diagnose, next_, report, runs, explain, env)

@@ -36,13 +36,13 @@ def terminal(quiet: bool, no_progress: bool) -> Terminal:
     return speaking
 
 
-def show_plan(asked: Request, as_json: bool, out: str = "") -> int:
-    """Plan, print, write nothing but ``out``."""
+def show_plan(asked: Request, as_json: bool, out: str = "", *, measuring: Terminal | None = None) -> int:
+    """Plan, print, write nothing but ``out``. ``measuring``: who is told while dry steps are taken; None: none are."""
     from tunewright.app.plan import plan as make
     from tunewright.app.plan import plan_answer, save_recipe
     from tunewright.cli.show import plan_text
 
-    made = make(request=asked)
+    made = make(request=asked, measure=measuring is not None, watch=measuring)
     if out:
         save_recipe(made, out)
     emit(plan_answer(made), "" if as_json else plan_text(made, out), as_json=as_json)
@@ -85,19 +85,22 @@ def check(show_mask: int, fix: str, as_json: bool, quiet: bool, **given: Any) ->
     o.task,
     o.vram,
     o.seed,
+    o.switch("--measure", name="measure", about="measure memory, speed and gradient noise here first"),
     o.text("--out", "out", "write the recipe to this file", metavar="FILE"),
     o.switch("--schema", name="schema", about="print the JSON Schema of a recipe"),
     o.as_json,
+    o.quiet,
+    o.no_progress,
     example="tunewright plan rows.jsonl --model Qwen/Qwen3-0.6B --out recipe.yaml",
 )
-def plan(out: str, schema: bool, as_json: bool, **given: Any) -> int:
+def plan(measure: bool, out: str, schema: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
     """The first run with a reason and a source for every value, its steps, memory and time."""
     if schema:
         from tunewright.cli.show import schema_text
 
         sys.stdout.write(schema_text())
         return Exit.OK
-    return show_plan(request(**given), as_json, out)
+    return show_plan(request(**given), as_json, out, measuring=terminal(quiet, no_progress) if measure else None)
 
 
 @o.verb(

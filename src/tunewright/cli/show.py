@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunewright.app.diagnose import Report
     from tunewright.schema.exam import ExamResult
     from tunewright.schema.finding import Abstention, Finding, Mark
+    from tunewright.schema.measured import Measurement
     from tunewright.schema.plan import Plan
     from tunewright.schema.prescription import Change, Prescription
 
@@ -53,10 +54,27 @@ def plan_text(made: Plan, out: str = "") -> str:
         f"{cost.train_peak_GiB:.2f} GiB training, {cost.eval_peak_GiB:.2f} GiB evaluating, {time}"
     )
     lines += ["", *hanging("cost: ", summary, width())]
+    lines += _measured_lines(made.measured) if made.measured else []
     for warning in made.warnings:
         lines += hanging("note: ", warning, width())
     lines.append(f"next: tunewright train {out}" if out else "next: --out recipe.yaml keeps it for tunewright train")
     return "\n".join(lines)
+
+
+def _measured_lines(found: Measurement) -> list[str]:
+    """Points, lines and noise scale of ``plan --measure``."""
+    from tunewright.planner.measured import said
+
+    head = f"{found.measured_at} on {found.device}, longest row {found.length:,} tokens"
+    lines = hanging("measured: ", head, width())
+    for what, side in (("training", found.train), ("evaluating", found.eval)):
+        points = ", ".join(f"{p.rows} at once {p.peak_GiB:.3f} GiB, {p.seconds:.3g} s" for p in side.points)
+        line = f"total = {side.fixed_GiB:.3f} + rows x {side.per_row_GiB:.5f} GiB" if side.told_apart else "no line"
+        lines += hanging(f"  {what}: ", f"{points}: {line}", width())
+    for noise in found.noise:
+        because = f": {noise.because}" if noise.because else f", from {noise.rows} rows"
+        lines += hanging("  noise: ", said(noise) + because, width())
+    return lines + [line for note in found.notes for line in hanging("  note: ", note, width())]
 
 
 def train_text(answer: Mapping[str, Any]) -> str:
@@ -122,7 +140,9 @@ def diagnose_text(report: Report) -> str:
         f"{source.steps} steps, logged every {source.logged_every}, {source.evals} evaluations",
         f"health: {diagnosis.health}",
     ]
+    lines += [line for note in report.curve.notes for line in hanging("note: ", one_line(note, 1000), width())]
     lines += [line for finding in diagnosis.findings for line in _finding_lines(finding)]
+    lines += _row_lines(report)
     lines += [line for item in diagnosis.abstained for line in _abstention_lines(item)]
     guide = diagnosis.guide_reading
     if guide.final_loss is not None:
@@ -137,6 +157,15 @@ def _finding_lines(finding: Finding) -> list[str]:
     head = f"{SIGNS[finding.severity]} {finding.code} {finding.symptom}, steps {finding.steps[0]}-{finding.steps[1]}: "
     rows = f" (rows {', '.join(map(str, finding.rows[:12]))})" if finding.rows else ""
     return hanging("  ", head + one_line(finding.why, 1000) + rows, width())
+
+
+def _row_lines(report: Report) -> list[str]:
+    """The text of the rows that findings name."""
+    return [
+        line
+        for number, text in report.row_texts.items()
+        for line in hanging(f"      row {number}: ", one_line(text), width())
+    ]
 
 
 def _abstention_lines(item: Abstention) -> list[str]:

@@ -2,125 +2,274 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from tunewright.curve.names import METRICS, has_reward, known, to_float, to_step
+from tunewright.curve.columns import Points, column, numbers, whole
+from tunewright.curve.names import (
+    LOSSES,
+    METRICS,
+    OTHER_SET,
+    columns_of,
+    has_reward,
+    place,
+    resembles,
+    to_step,
+)
+from tunewright.curve.resume import Resumes
 from tunewright.schema.curve import Curve, Series
 from tunewright.schema.errors import DataError
 
-T = TypeVar("T")
+CHUNK = 4096
+"""Rows turned into arrays at once: enough for speed, little enough for memory."""
+
+CLOSING = "train_runtime"
+"""Marks the Trainer's closing row, whose ``train_loss`` is the mean of the whole run and no step."""
+
+Columns = Mapping[str, str]
+"""A user's word on which column is what: metric -> column name."""
 
 
 class Collector:
     """Takes a log's rows in file order; :meth:`curve` gives the normalised curve.
 
-    A later row of the same step replaces an earlier one, as after a resume. Rows without a step are numbered
-    by their order (or by their epoch when each has one of its own).
+    A later row of the same step replaces an earlier one. Rows without a step are numbered by their order.
     """
 
-    def __init__(self) -> None:
-        self._points: dict[str, dict[int, float]] = {metric: {} for metric in METRICS}
-        self._epochs: dict[int, float] = {}
-        self._rows: dict[int, tuple[int, ...]] = {}
-        self._unnumbered = 0
+    def __init__(self, columns: Columns | None = None) -> None:
+        self.notes: list[str] = []
+        self._columns = dict(columns or {})
+        self._waiting: list[Mapping[str, Any]] = []
+        self._points: dict[str, Points] = {metric: Points() for metric in (*METRICS, "epoch")}
+        self._maybe: dict[str, Points] = {}
+        self._resumes = Resumes()
+        self._batches: list[tuple[int, int, tuple[int, ...]]] = []
+        self._keys: frozenset[str] = frozenset()
+        self._eval_sets: list[str] = []
+        self._row = self._unnumbered = 0
         self._total: int | None = None
-        self._reward = False
 
     def add(self, row: Mapping[str, Any]) -> None:
         """One logged row under any known names. A row without a known metric is passed over."""
-        if "train_runtime" in row:
-            return  # the Trainer's closing row: its train_loss is the mean of the whole run, not a step
-        values = known(row)
-        self._reward = self._reward or has_reward(row)
-        step = self._step(values)
-        if step is None:
-            return
-        for metric in METRICS:
-            number = to_float(values[metric]) if metric in values else None
-            if number is not None:
-                self._points[metric][step] = number
-        self._note_epoch(step, values)
-        self._note_rows(step, row.get("rows"))
+        self._waiting.append(row)
+        if len(self._waiting) >= CHUNK:
+            self._flush()
 
-    def _step(self, values: Mapping[str, Any]) -> int | None:
-        if "step" in values:
-            return to_step(values["step"])
-        if not any(metric in values for metric in METRICS):
-            return None
-        self._unnumbered += 1
-        return self._unnumbered
+    def add_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Many rows at once."""
+        self._flush()
+        self._take(rows)
 
-    def _note_epoch(self, step: int, values: Mapping[str, Any]) -> None:
-        epoch = to_float(values.get("epoch"))
-        if epoch is not None and math.isfinite(epoch) and epoch >= 0:
-            self._epochs[step] = epoch
-        total = to_step(values.get("total_steps"))
-        if total:
-            self._total = total
-
-    def _note_rows(self, step: int, rows: Any) -> None:
-        if isinstance(rows, list) and rows and all(isinstance(row, int) for row in rows):
-            self._rows[step] = tuple(rows)
+    def add_series(self, series: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]]) -> None:
+        """Whole columns at once: name -> (place in the order of logging, step, value)."""
+        places = self._places(frozenset(series))
+        self._note_eval_sets(places, [sorted(series)])
+        chosen = {metric: self._one_set(keys)[:1] for metric, keys in places.items() if metric in self._points}
+        maybe = {name: (name,) for name in series if place(name) is None and resembles(name)}
+        for into, names in ((self._points, chosen), (self._maybe, maybe)):
+            for metric, (name,) in ((metric, keys) for metric, keys in names.items() if keys):
+                rows, steps, values = series[name]
+                points = into.setdefault(metric, Points())
+                points.add(np.asarray(rows, np.int64), np.asarray(steps, np.int64), np.asarray(values, np.float64))
 
     def resumed_at(self, step: int) -> None:
         """The run went back to ``step``: what was logged beyond it belongs to a branch that no longer exists."""
-        self._points = {metric: _up_to(step, points) for metric, points in self._points.items()}
-        self._epochs = _up_to(step, self._epochs)
-        self._rows = _up_to(step, self._rows)
+        self._flush()
+        self._resumes.went_back(self._row, step + 1)
+
+    def _flush(self) -> None:
+        rows, self._waiting = self._waiting, []
+        if rows:
+            self._take(rows)
+
+    def _take(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        keys = frozenset(key for key in set[Any]().union(*rows) if isinstance(key, str))
+        if CLOSING in keys:
+            return self._take([row for row in rows if CLOSING not in row])
+        places = self._places(keys)
+        self._note_eval_sets(places, rows)
+        asked = [metric for metric in places if metric in self._points]
+        found = {metric: numbers(column(rows, self._one_set(places[metric]))) for metric in asked}
+        maybe = {key: numbers(column(rows, (key,))) for key in keys if place(key) is None and resembles(key)}
+        steps, fits = self._steps(rows, places, found, maybe)
+        order = np.arange(self._row, self._row + len(rows))
+        for into, chunk in ((self._points, found), (self._maybe, maybe)):
+            for name, (is_number, values) in chunk.items():
+                keep = is_number & fits
+                into.setdefault(name, Points()).add(order[keep], steps[keep], values[keep])
+        self._note_total(rows, places.get("total_steps"))
+        if "rows" in keys:
+            self._note_batches(rows, steps, fits)
+        self._row += len(rows)
+
+    def _places(self, keys: frozenset[str]) -> dict[str, tuple[str, ...]]:
+        """Metric -> its columns among ``keys``; the user's word comes before any name."""
+        self._keys |= keys
+        return {**columns_of(keys), **{metric: (name,) for metric, name in self._columns.items() if name in keys}}
+
+    def _note_eval_sets(self, places: Mapping[str, tuple[str, ...]], rows: Iterable[Iterable[str]]) -> None:
+        """Remember the validation sets (``eval_<name>_loss``) in the order they were logged."""
+        named = {key for key in places.get("eval_loss", ()) if place(key) == ("eval_loss", OTHER_SET)}
+        if "eval_loss" not in self._columns and named - set(self._eval_sets):
+            seen = (key for row in rows for key in row if key in named)
+            self._eval_sets = list(dict.fromkeys((*self._eval_sets, *seen)))
+
+    def _one_set(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Of several validation sets only the one logged first: mixed, they would be one zigzag."""
+        return tuple(key for key in keys if key not in self._eval_sets[1:])
+
+    def _steps(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        places: Mapping[str, tuple[str, ...]],
+        found: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]],
+        maybe: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(step of each row, which rows have one). Rows without a step are counted, those of a loss move the count."""
+        logged = column(rows, places["step"]) if "step" in places else [None] * len(rows)
+        if str in set(map(type, logged)):
+            logged = [self._without_total(value) for value in logged]
+        is_number, values = numbers(logged)
+        fits = whole(is_number, values)
+        steps = np.where(fits, values, 0).astype(np.int64)
+        if fits.all():
+            return steps, fits
+        bare = np.array([value is None or value == "" for value in logged], bool)
+        losses = [found[metric][0] for metric in ("loss", "eval_loss") if metric in found]
+        losses += [is_number for is_number, _ in maybe.values()]
+        lead = losses[0] if losses else np.zeros(len(rows), bool)
+        counted = bare & np.logical_or.reduce([lead, *losses, *(is_number for is_number, _ in found.values())])
+        moves = counted & (lead if (lead & bare).any() else np.ones(len(rows), bool))
+        numbered = self._unnumbered + np.cumsum(moves)
+        self._unnumbered = int(numbered[-1])
+        return np.where(counted, numbered, steps).astype(np.int64), fits | counted
+
+    def _without_total(self, value: Any) -> Any:
+        """ms-swift writes the step as "12/300"."""
+        if not isinstance(value, str) or "/" not in value:
+            return value
+        step, _, total = value.partition("/")
+        self._total = to_step(total) or self._total
+        return step
+
+    def _note_total(self, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...] | None) -> None:
+        if keys:
+            totals = (to_step(row.get(key)) for row in reversed(rows) for key in keys if key in row)
+            self._total = next((total for total in totals if total), self._total)
+
+    def _note_batches(
+        self, rows: Sequence[Mapping[str, Any]], steps: NDArray[np.int64], fits: NDArray[np.bool_]
+    ) -> None:
+        for place_in, row in enumerate(rows):
+            batch = row.get("rows")
+            if fits[place_in] and isinstance(batch, list) and batch and all(isinstance(one, int) for one in batch):
+                self._batches.append((self._row + place_in, int(steps[place_in]), tuple(batch)))
 
     def curve(
         self,
         kind: str,
-        path: Path,
+        path: Path | str,
         *,
         total_steps: int | None = None,
         eval_rows: int | None = None,
         config: Mapping[str, Any] | None = None,
+        appended: bool = True,
     ) -> Curve:
-        """The curve of all rows so far. Raises DataError when no row had a loss."""
-        series = {metric: Series.of(points.items()) for metric, points in self._points.items()}
-        if not len(series["loss"]) and not len(series["eval_loss"]):
+        """The curve of all rows so far. Raises DataError when no row had a loss, or several columns may be it.
+
+        ``appended``: the rows are in the order of logging, so that a step that falls is a resume.
+        """
+        self._flush()
+        self._check_columns(path)
+        self._take_lookalikes(path)
+        if not self._points["loss"] and not self._points["eval_loss"]:
             raise DataError(
-                f"{path}: no training loss in it (columns looked for: loss, train_loss, eval_loss, step, ...)",
-                hint="tunewright diagnose takes run folders, trainer_state.json, trainer_log.jsonl, CSV and JSONL",
+                f"{path}: no training loss in it ({self._columns_found()}; expected loss, train_loss, eval_loss, ...)",
+                hint="name the column: tunewright diagnose LOG --map loss=COLUMN",
             )
+        self._count_from_one()
+        rows, steps, _ = self._points["loss"].joined()
+        if appended:
+            self.notes += self._resumes.find(rows, steps)
+        kept = {name: self._resumes.survive(*points.joined()[:2]) for name, points in self._points.items()}
+        series = {metric: self._points[metric].series(kept[metric]) for metric in METRICS}
+        if len(self._eval_sets) > 1:
+            self.notes.append(f"validation sets: {', '.join(self._eval_sets)}; the first is read")
+        batches = {step: batch for row, step, batch in self._batches if self._resumes.survives(row, step)}
         return Curve(
             kind=kind,
             path=str(path),
             **series,
             total_steps=total_steps or self._total,
-            steps_per_epoch=steps_per_epoch(self._epochs),
+            steps_per_epoch=steps_per_epoch(self._points["epoch"].series(kept["epoch"])),
             eval_rows=eval_rows,
             config=config or {},
-            batch_rows=self._rows,
-            objective="reward" if self._reward else "nll",
+            batch_rows=batches,
+            objective="reward" if has_reward(self._keys) else "nll",
+            replaced=self._points["loss"].series(~kept["loss"]),
+            notes=tuple(self.notes),
         )
 
+    def _check_columns(self, path: Path | str) -> None:
+        for metric, name in self._columns.items():
+            if name not in self._keys:
+                raise DataError(
+                    f"{path}: no column {name!r} for {metric} ({self._columns_found()})",
+                    hint=f"tunewright diagnose LOG --map {metric}=COLUMN",
+                )
 
-def _up_to(step: int, points: Mapping[int, T]) -> dict[int, T]:
-    return {logged: value for logged, value in points.items() if logged <= step}
+    def _count_from_one(self) -> None:
+        """Lightning and hand-written loops log the first update's loss at step 0; an evaluation at 0 rules that out."""
+        trained, evaluated = (self._points[metric].joined()[1] for metric in ("loss", "eval_loss"))
+        if len(trained) and trained.min() == 0 and not (evaluated == 0).any():
+            for points in self._points.values():
+                points.shift(1)
+            self.notes.append("the first training loss is at step 0: every step is raised by one")
+
+    def _take_lookalikes(self, path: Path | str) -> None:
+        """A loss under an unknown name is taken when there is one candidate; several are asked about."""
+        for metric in sorted(LOSSES, reverse=True):
+            names = sorted(name for name, points in self._maybe.items() if points and resembles(name) == metric)
+            if self._points[metric] or not names:
+                continue
+            if len(names) > 1:
+                raise DataError(
+                    f"{path}: several columns may be the {metric}: {', '.join(map(_printable, names[:6]))}",
+                    hint=f"choose one: tunewright diagnose LOG --map {metric}={_printable(names[0])}",
+                    code="ambiguous",
+                )
+            self._points[metric] = self._maybe[names[0]]
+            self.notes.append(f"column {_printable(names[0])} is read as the {metric}")
+
+    def _columns_found(self) -> str:
+        shown = [_printable(key) for key in sorted(self._keys)[:8]]
+        return f"columns: {', '.join(shown)}" if shown else "no columns"
 
 
-def steps_per_epoch(epochs: Mapping[int, float]) -> float | None:
-    """Steps per epoch from logged (step, epoch) pairs; None when they do not tell.
+def _printable(name: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in name[:30])
+
+
+def steps_per_epoch(epochs: Series) -> float | None:
+    """Steps per epoch from logged epochs; None when they do not tell.
 
     Two conventions are met: a fraction that grows with every step (Trainer), and a whole number that stays for
     an epoch (Lightning and hand-written loops; counted from 0 or 1).
 
-    >>> steps_per_epoch({10: 0.5, 20: 1.0}), steps_per_epoch({1: 0, 2: 0, 3: 1, 4: 1, 5: 2})
-    (20.0, 2.0)
+    >>> steps_per_epoch(Series.of([(10, 0.5), (20, 1.0)]))
+    20.0
+    >>> steps_per_epoch(Series.of([(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)]))
+    2.0
     """
-    points = [(step, epoch) for step, epoch in sorted(epochs.items()) if step > 0]
-    if len(points) < 2:
-        return points[0][0] / points[0][1] if points and points[0][1] > 0 else None
-    steps = np.array([step for step, _ in points], float)
-    values = np.array([epoch for _, epoch in points], float)
+    good = (epochs.steps > 0) & np.isfinite(epochs.values) & (epochs.values >= 0)
+    steps, values = epochs.steps[good].astype(float), epochs.values[good]
+    if len(steps) < 2:
+        return float(steps[0] / values[0]) if len(steps) and values[0] > 0 else None
     changes = np.flatnonzero(np.diff(values) > 0) + 1
-    if np.all(values == np.floor(values)) and len(changes) < len(points) - 1:  # a counter
+    if np.all(values == np.floor(values)) and len(changes) < len(steps) - 1:  # a counter
         return float(np.median(np.diff(steps[changes]))) if len(changes) > 1 else None
     return float(steps[-1] / values[-1]) if values[-1] > 0 else None

@@ -6,6 +6,8 @@ of the runs that went wrong. Everything here turns a damaged file into a DataErr
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +18,57 @@ from tunewright.schema.errors import DataError
 MOST_BYTES = 512 * 2**20
 """Logs are a few MB; a file beyond this is something else, and would be read into memory."""
 
+MOST_STREAMED_BYTES = 8 * 2**30
+MOST_LINE_BYTES = 64 * 2**20
+BLOCK_BYTES = 2**18
+"""Rows of one block stay in the processor's cache while they are taken apart."""
+
 MOST_BROKEN_SHARE = 0.02
 """Broken lines a log may have (a kill leaves half a line, two writers a mangled one) before it is refused."""
 
 
-def read_text(path: Path) -> str:
-    """The whole file as text (UTF-8, with or without a byte-order mark). Raises DataError."""
+def open_size(path: Path, most: int = MOST_BYTES) -> int:
+    """The size of a regular file. Raises DataError when it is none (a pipe would block) or too large."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path}: larger than {MOST_BYTES // 2**20} MiB, which no training log is")
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not text (byte {error.start} is not UTF-8)") from None
+        if not path.exists():
+            raise DataError(f"{path}: no such file")
+        if not path.is_file():
+            raise DataError(f"{path}: not a file")
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+    if size > most:
+        raise DataError(f"{path}: larger than {most // 2**20} MiB, which no training log is")
+    return size
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    return DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file. Raises DataError."""
+    open_size(path)
+    try:
+        return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        raise unreadable(path, error) from None
 
 
-def parse(text: str) -> Any:
+def read_text(path: Path) -> str:
+    """The whole file as text: UTF-8 with or without a byte-order mark, or UTF-16 with one (PowerShell's ``>``).
+
+    Raises DataError.
+    """
+    content = read_bytes(path)
+    coding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        return content.decode(coding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not text (byte {error.start} is not {coding.upper()[:6].strip('-')})") from None
+
+
+def parse(text: str | bytes) -> Any:
     """One JSON value; bare NaN and Infinity are accepted. Raises ValueError.
 
     >>> parse('{"loss": NaN}')
@@ -43,6 +77,7 @@ def parse(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         if "NaN" not in text and "Infinity" not in text:
             raise
     import json  # only for the logs that need it: the standard reader takes the bare tokens
@@ -67,24 +102,54 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a JSONL file with their 1-based line numbers.
+def read_rows(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """The JSON objects of a JSONL file, in order, a block at a time: bounded memory, a million lines a second.
 
-    A last line that was cut off and a few broken ones are left out; more raise DataError naming the first.
+    A last line that was cut off and a few broken ones are left out; more raise DataError naming the first (after
+    the good ones were given).
     """
-    good: list[tuple[int, dict[str, Any]]] = []
-    broken: list[int] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+    good, broken, first, before = 0, 0, 0, 0
+    for lines in _blocks(path):
         try:
-            value = parse(line)
-        except ValueError:
-            value = None
-        if isinstance(value, dict):
-            good.append((number, value))
-        else:
-            broken.append(number)
-    if len(broken) > max(1, MOST_BROKEN_SHARE * len(good)) or (broken and not good):
-        raise DataError(f"{path}, line {broken[0]}: not a JSON object ({len(broken)} such lines)")
-    return good
+            values: list[Any] = [orjson.loads(line) for line in lines]
+        except orjson.JSONDecodeError:
+            values = [_one(line) for line in lines]
+        rows = [value for value in values if type(value) is dict]
+        if len(rows) < len(values):
+            bad = [at for at, value in enumerate(values, start=1) if type(value) is not dict and value is not _BLANK]
+            first = first or (before + bad[0] if bad else 0)
+            broken += len(bad)
+        good += len(rows)
+        before += len(lines)
+        yield rows
+    if broken > max(1, MOST_BROKEN_SHARE * good) or (broken and not good):
+        raise DataError(f"{path}, line {first}: not a JSON object ({broken} such lines)")
+
+
+_BLANK = object()
+
+
+def _one(line: bytes) -> Any:
+    """The value of one line, None for a broken one."""
+    if not line.strip(b" \t\r\n\xef\xbb\xbf"):
+        return _BLANK
+    try:
+        return parse(line.removeprefix(codecs.BOM_UTF8))
+    except ValueError:
+        return None
+
+
+def _blocks(path: Path) -> Iterator[list[bytes]]:
+    """The file's lines, many at once; a line beyond MOST_LINE_BYTES loses its start (and is then no JSON)."""
+    open_size(path, MOST_STREAMED_BYTES)
+    rest = b""
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                lines = (rest + block).split(b"\n")
+                rest = lines.pop()[-MOST_LINE_BYTES:]
+                yield lines
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if rest.strip():
+        yield [rest]

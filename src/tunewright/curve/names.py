@@ -13,14 +13,17 @@ STEP_LIMIT = 2**53
 # First names win when a row has several. Compared after `plain_name`.
 ALIASES: dict[str, tuple[str, ...]] = {
     "step": (
-        *("train_global_step", "trainer_global_step", "global_step", "current_steps", "step", "steps"),
-        *("iteration", "iter", "_step"),
+        *("train_global_step", "trainer_global_step", "global_step", "current_steps", "global_step_max_steps"),
+        *("step", "steps", "iteration", "iter", "_step"),
     ),
     "epoch": ("epoch", "train_epoch", "epochs", "current_epoch"),
-    "loss": ("loss", "train_loss", "training_loss", "loss_train", "train_loss_step", "train_nll", "value"),
+    "loss": (
+        *("loss", "train_loss", "training_loss", "loss_train", "train_loss_step", "train_nll"),
+        *("train_loss_epoch", "value"),
+    ),
     "eval_loss": (
         *("eval_loss", "val_loss", "validation_loss", "valid_loss", "loss_val", "loss_eval", "loss_validation"),
-        *("dev_loss", "test_loss"),
+        *("dev_loss", "test_loss", "val_loss_epoch"),
     ),
     "general_loss": ("general_loss",),
     "learning_rate": ("learning_rate", "lr", "train_learning_rate", "train_lr"),
@@ -28,9 +31,19 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "total_steps": ("total_steps", "max_steps"),
 }
 METRICS = ("loss", "eval_loss", "general_loss", "learning_rate", "grad_norm")
+LOSSES = frozenset({"loss", "eval_loss"})
+MAPPABLE = (*METRICS, "step", "epoch")
+"""What a user can point at a column of another name (``--map loss=train_nll``)."""
+
+OTHER_SET = 99
+"""The rank of further validation sets (``eval_<name>_loss``), behind every plain name."""
 
 REWARD_WORDS = ("reward", "logps_chosen", "logps/chosen", "policy_loss", "value_loss", "completions/mean_length")
 """Columns only preference and reinforcement trainers write (TRL's DPO, GRPO, PPO)."""
+
+_LOSS_WORDS = {"loss", "nll", "ce", "xent", "crossentropy"}
+_NO_LOSS_WORDS = {"aux", "router", "balance", "kl", "policy", "value", "reward", "entropy", "scale", "z", "ratio"}
+_EVAL_WORDS = {"eval", "evaluation", "val", "valid", "validation", "dev", "test"}
 
 _PLACE = {name: (metric, rank) for metric, names in ALIASES.items() for rank, name in enumerate(names)}
 
@@ -59,26 +72,53 @@ def place(key: str) -> tuple[str, int] | None:
     """
     name = plain_name(key)
     if name.startswith("eval_") and name.endswith("_loss") and name not in _PLACE:
-        return "eval_loss", 99
+        return "eval_loss", OTHER_SET
     return _PLACE.get(name)
 
 
-def known(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The known metrics of one logged row under Tunewright's names; of several aliases the first wins."""
-    best: dict[str, tuple[int, Any]] = {}
-    for key, value in row.items():
-        where = place(key) if isinstance(key, str) else None
-        if where is None or value is None or value == "":
+@lru_cache(maxsize=4096)
+def resembles(key: str) -> str | None:
+    """The loss an unknown column may be by its words: "loss", "eval_loss" or None.
+
+    >>> resembles("lm_ce"), resembles("val_nll"), resembles("aux_loss"), resembles("accuracy")
+    ('loss', 'eval_loss', None, None)
+    """
+    words = set(plain_name(key).split("_"))
+    if not words & _LOSS_WORDS or words & _NO_LOSS_WORDS:
+        return None
+    return "eval_loss" if words & _EVAL_WORDS else "loss"
+
+
+@lru_cache(maxsize=256)
+def columns_of(keys: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """The known metrics among column names, each with its columns, best name first.
+
+    ``value`` is the loss only beside ``Wall time``, as in TensorBoard's CSV: elsewhere it may be anything.
+
+    >>> columns_of(frozenset({"train_loss", "loss", "lr"}))["loss"]
+    ('loss', 'train_loss')
+    """
+    found: dict[str, list[tuple[int, str]]] = {}
+    plain = {plain_name(key) for key in keys}
+    for key in sorted(keys):
+        where = place(key)
+        if where is None or (plain_name(key) == "value" and "wall_time" not in plain):
             continue
-        metric, rank = where
-        if metric not in best or rank < best[metric][0]:
-            best[metric] = (rank, value)
-    return {metric: value for metric, (_, value) in best.items()}
+        found.setdefault(where[0], []).append((where[1], key))
+    return {metric: tuple(key for _, key in sorted(ranked)) for metric, ranked in found.items()}
 
 
-def has_reward(keys: Iterable[Any]) -> bool:
+def names_loss(keys: Iterable[Any], columns: Mapping[str, str] | None = None) -> bool:
+    """Whether one of the columns is a loss, by a known name or by the user's word (``columns``: metric -> column)."""
+    texts = frozenset(key for key in keys if isinstance(key, str))
+    chosen = {name for metric, name in (columns or {}).items() if metric in LOSSES}
+    return bool(texts & chosen) or not LOSSES.isdisjoint(columns_of(texts))
+
+
+@lru_cache(maxsize=256)
+def has_reward(keys: frozenset[str]) -> bool:
     """Whether the columns are those of a preference or reinforcement trainer."""
-    return any(word in str(key).lower() for key in keys for word in REWARD_WORDS)
+    return any(word in key.lower() for key in keys for word in REWARD_WORDS)
 
 
 def to_float(value: Any) -> float | None:
@@ -88,6 +128,8 @@ def to_float(value: Any) -> float | None:
     (-inf, None, None)
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and "_" in value:  # Python's own "1_000" is no logged number
         return None
     try:
         return float(value)

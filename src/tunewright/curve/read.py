@@ -2,86 +2,100 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from tunewright.curve.readers import Reader, reader, reader_for
+from tunewright.curve.beside import settings_beside
+from tunewright.curve.find import logs_below, reader_of
+from tunewright.curve.json_text import open_size, read_bytes, unreadable
+from tunewright.curve.names import MAPPABLE
+from tunewright.curve.readers import Reader, reader
+from tunewright.curve.same_run import richest, same_run
 from tunewright.schema.curve import Curve
-from tunewright.schema.errors import DataError
+from tunewright.schema.errors import DataError, UsageError
 
-MOST_FOLDERS = 20_000
-"""Folders looked into before a search gives up: a typed "/" must not walk the whole disk."""
-
-# A folder is one run for these; the first that knows it reads it. The state of a finished run says most, the
-# LLaMA-Factory log outlives a kill, a checkpoint's state is a prefix.
-_FOLDER_READERS = ("tunewright_run", "trainer_state", "trainer_log")
-_FILE_READERS = ("jsonl", "table")
-_NEVER_ENTERED = {"node_modules", "__pycache__", "site-packages", "best"}
-_EXPECTED = "a run folder, trainer_state.json, trainer_log.jsonl, a CSV or a JSONL log"
+_EXPECTED = (
+    "a run folder, trainer_state.json, trainer_log.jsonl, logging.jsonl, event files, run-*.wandb, studio.db, "
+    "CSV, JSONL, or printed rows"
+)
+_BY_ENDING = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "table", ".tsv": "table", ".json": "trainer_state"}
 
 
-def read_curves(path: Path) -> list[Curve]:
-    """Every curve at ``path``: a file gives one, a folder is searched (sorted by path).
+def read_curves(path: Path, columns: Mapping[str, str] | None = None) -> list[Curve]:
+    """Every curve at ``path``: mostly a file gives one, a folder is searched (sorted by path).
 
     Damaged logs in a folder are passed over while another can be read; :func:`search` names them.
+    ``columns`` says which column of a log is what, for logs of unknown names: ``{"loss": "train_nll"}``.
     Raises DataError when there is nothing to read.
     """
-    curves, problems = search(path)
+    curves, problems = search(path, columns)
     if not curves:
         raise problems[0]
     return curves
 
 
-def search(path: Path) -> tuple[list[Curve], list[DataError]]:
+def search(path: Path, columns: Mapping[str, str] | None = None) -> tuple[list[Curve], list[DataError]]:
     """The curves at ``path`` and what could not be read; at least one of the two lists has an entry."""
-    if not path.exists():
-        return [], [DataError(f"{path}: no such file or folder", hint=f"expected {_EXPECTED}")]
-    logs = _logs_below(path) if path.is_dir() else [(path, reader_for(path))]
-    curves: list[Curve] = []
+    for metric in columns or {}:
+        if metric not in MAPPABLE:
+            raise UsageError(f"{metric}: no such metric; expected one of {', '.join(MAPPABLE)}")
+    try:
+        if path.is_dir():
+            return _search_folder(path, columns)
+        open_size(path)
+        return [_with_settings(curve, path) for curve in _reader_of_file(path).read(path, columns)], []
+    except DataError as error:
+        known = bool(error.hint) or path.exists()
+        return [], [error if known else DataError(error.message, hint=f"expected {_EXPECTED}")]
+    except (OSError, ValueError) as error:  # a name the system refuses, a folder that may not be read
+        return [], [unreadable(path, error)]
+
+
+def _reader_of_file(path: Path) -> Reader:
+    found = reader_of(path)
+    if found is not None:
+        return found
+    if path.suffix.lower() in _BY_ENDING:
+        return reader(_BY_ENDING[path.suffix.lower()])  # says what is missing in it
+    printed = reader("printed")
+    if b"loss" in read_bytes(path).replace(b"\x00", b""):
+        return printed
+    raise DataError(f"{path}: not a training log", hint=f"expected {_EXPECTED}")
+
+
+def _search_folder(root: Path, columns: Mapping[str, str] | None) -> tuple[list[Curve], list[DataError]]:
+    said: list[str] = []
+    runs: dict[Path, list[list[Curve]]] = {}
     problems: list[DataError] = []
-    for place, found in logs:
+    for found in logs_below(root, said):
         try:
-            curves.append(_read(place, found))
+            for curve in found.reader.read(found.path, columns):
+                _put(runs, found.owner, curve)
         except DataError as error:
             problems.append(error)
+        except OSError as error:
+            problems.append(unreadable(found.path, error))
+    curves = [_with_settings(richest(logs), owner) for owner, several in runs.items() for logs in several]
+    problems += [DataError(text) for text in said]
     if not curves and not problems:
-        problems.append(DataError(f"{path}: no training log in it", hint=f"expected {_EXPECTED}"))
+        problems.append(DataError(f"{root}: no training log in it", hint=f"expected {_EXPECTED}"))
     return curves, problems
 
 
-def _read(path: Path, found: Reader | None) -> Curve:
-    if found is not None:
-        return found.read(path)
-    by_suffix = {".jsonl": "jsonl", ".csv": "table", ".json": "trainer_state"}.get(path.suffix.lower())
-    if by_suffix is None:
-        raise DataError(f"{path}: not a training log", hint=f"expected {_EXPECTED}")
-    return reader(by_suffix).read(path)  # says what is missing in it
+def _put(runs: dict[Path, list[list[Curve]]], owner: Path, curve: Curve) -> None:
+    """Beside the logs of the same run in its folder or in one above, else as a run of its own."""
+    near = (logs for place in (owner, *owner.parents) for logs in runs.get(place, ()))
+    same = next((logs for logs in near if same_run(logs[0], curve)), None)
+    if same is not None:
+        same.append(curve)
+    else:
+        runs.setdefault(owner, []).append([curve])
 
 
-def _logs_below(root: Path) -> list[tuple[Path, Reader | None]]:
-    logs: list[tuple[Path, Reader | None]] = []
-    for count, (place, folders, files) in enumerate(os.walk(root)):
-        if count >= MOST_FOLDERS:
-            break
-        folder = Path(place)
-        folders[:] = sorted(name for name in folders if name not in _NEVER_ENTERED and not name.startswith("."))
-        owner = _folder_reader(folder)
-        if owner is not None:
-            logs.append((folder, owner))
-            folders.clear()  # checkpoints inside belong to this run
-        else:
-            logs.extend(_log_files(folder, files))
-    return logs
-
-
-def _folder_reader(folder: Path) -> Reader | None:
-    known = [reader(name) for name in _FOLDER_READERS]
-    if (folder / "trainer_log.jsonl").is_file() and not (folder / "trainer_state.json").is_file():
-        known.insert(0, known.pop())  # killed before the end: the log goes further than the last checkpoint
-    return next((found for found in known if found.matches(folder)), None)
-
-
-def _log_files(folder: Path, names: list[str]) -> list[tuple[Path, Reader | None]]:
-    paths = [folder / name for name in sorted(names)]
-    found = [(path, next((r for r in map(reader, _FILE_READERS) if r.matches(path)), None)) for path in paths]
-    return [(path, one) for path, one in found if one is not None]
+def _with_settings(curve: Curve, beside: Path) -> Curve:
+    """The curve with the settings found beside a foreign log; what the log itself states comes first."""
+    if curve.kind in ("tunewright", "unsloth_studio"):
+        return curve
+    config = {**settings_beside(Path(curve.path) if Path(curve.path).exists() else beside), **curve.config}
+    return replace(curve, config=config, total_steps=curve.total_steps or config.get("max_steps"))

@@ -90,6 +90,30 @@ def _linear_in_out(weights: Iterable[Weight]) -> tuple[tuple[int, int], ...]:
     )
 
 
+def matrices(model: str | Path) -> dict[str, tuple[int, int]]:
+    """(in, out) of every matrix stored in a model's weights, by the path of its layer.
+
+    Empty where the weights are not at hand: a Hub name, only a config, or quantised weights.
+    """
+    folder = Path(resolve_model(str(model)))
+    if not folder.is_dir() or "quantization_config" in _config(folder / "config.json"):
+        return {}
+    return {
+        weight.name.removesuffix(".weight"): (weight.shape[1], weight.shape[0])
+        for weight in read_weights(folder)
+        if len(weight.shape) == 2 and weight.name.endswith(".weight")
+    }
+
+
+def is_target(layer: str) -> bool:
+    """Whether a layer's path is that of a linear layer of the text model, told by the usual names.
+
+    >>> is_target("model.layers.0.mlp.up_proj"), is_target("model.embed_tokens")
+    (True, False)
+    """
+    return not _NO_TARGET.search(layer)
+
+
 def _config(path: Path) -> dict[str, Any]:
     try:
         config = orjson.loads(path.read_bytes())

@@ -247,7 +247,13 @@ def _result(
 
 
 def _blocks(rows: Sequence[Row], tokenizer: Any, max_length: int) -> Encoded:
-    """All texts one after the other, cut into rows of max_length tokens; the words of a chat without its roles."""
+    """All texts one after the other, cut into rows of max_length tokens; the words of a chat without its roles.
+
+    After each text stands the end-of-text token, and a block may hold several texts: it is read as one, a text can see
+    the one before it. Only the last block may be shorter, and is left out when it is a single token. Every token is in
+    exactly one block and a target once, but for a block's first, which has nothing before it. Empty texts say nothing.
+    """
+    rows = [row for row in rows if _words(row).strip()]
     texts = [_raw_sample(Row(row.number, text=_words(row)), tokenizer).text for row in rows]
     pieces = [np.array(ids, np.int32) for ids, _ in _tokenised(texts, tokenizer)]
     stream = np.concatenate(pieces) if pieces else np.empty(0, np.int32)

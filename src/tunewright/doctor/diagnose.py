@@ -12,13 +12,16 @@ from tunewright.doctor.view import View
 from tunewright.schema.curve import Curve
 from tunewright.schema.finding import Abstention, Diagnosis, Finding, Source, health_of
 
-ALWAYS = ("not_an_nll", "non_finite", "all_masked", "rows_masked", "prefix_log", "lr_zero_tail", "warmup_too_long")
+ALWAYS = (
+    *("not_an_nll", "non_finite", "all_masked", "rows_masked", "prefix_log", "lr_zero_tail", "warmup_too_long"),
+    "lr_jump",
+)
 """Asked of every log, whatever its loss means."""
 
 OF_AN_NLL = (
     *("too_few_points", "worse_than_start", "divergence", "oscillation", "spike", "weights_not_updating"),
     *("no_learning", "overfit", "forgetting", "underfit", "plateau", "memorising", "gap", "scale_mismatch"),
-    "lr_constant",
+    *("lr_constant", "val_shift", "noisy_labels"),
 )
 
 _SHAPES = ("oscillation", "spike", "no_learning", "plateau", "underfit", "gap", "memorising")
@@ -33,6 +36,9 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "overfit": ("gap", "plateau", "memorising", "underfit"),
     "underfit": ("plateau",),
     "lr_zero_tail": ("plateau",),
+    "lr_jump": ("oscillation",),
+    "scale_mismatch": ("noisy_labels",),
+    "val_shift": ("gap",),
 }
 """What a finding explains away: its consequences would only ask for contradictory changes."""
 

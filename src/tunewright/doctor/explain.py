@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from textwrap import fill
 
+from tunewright.doctor import thresholds
 from tunewright.doctor.codes import CODES, symptom_of
 from tunewright.doctor.pages import Page
+from tunewright.doctor.thresholds import Threshold
 from tunewright.schema.errors import UsageError
 
+WIDTH = 100
 _MODULES = ("instability", "learning", "fit", "data", "schedule", "log")
 
 
@@ -23,12 +27,27 @@ def explain(name: str) -> str:
     if symptom is None:
         raise UsageError(f"{name!r}: no such code or symptom{_nearest(name)}", hint="tunewright explain overfit")
     entry, told = CODES[symptom], page(symptom)
-    sources = "\n".join(f"  - {source}" for source in told.sources)
-    return (
-        f"{entry.code} {symptom} ({entry.severity})\n\n{told.what}\n\n"
-        f"How it is computed\n  {told.how}\n\nLooks alike\n  {told.lookalikes}\n\n"
-        f"What to do\n  {told.do}\n\nSources\n{sources}\n"
-    )
+    parts = [
+        ("How it is computed", [told.how]),
+        ("Thresholds", [f"- {_limit(name)}" for name in told.thresholds]),
+        ("Looks alike", [told.lookalikes]),
+        ("What to do", [told.do]),
+        ("Sources", [f"- {source}" for source in told.sources]),
+    ]
+    said = [f"{entry.code} {symptom} ({entry.severity})", fill(told.what, WIDTH)]
+    said += ["\n".join([title, *map(_indented, texts)]) for title, texts in parts if texts]
+    return "\n\n".join(said) + "\n"
+
+
+def _indented(text: str) -> str:
+    return fill(text, WIDTH, initial_indent="  ", subsequent_indent="    " if text.startswith("- ") else "  ")
+
+
+def _limit(name: str) -> str:
+    """One threshold as the table has it."""
+    entry: Threshold = getattr(thresholds, name)
+    rate = "" if entry.false_alarm is None else f"; false alarms meant: {100 * entry.false_alarm:g} % of healthy runs"
+    return f"{name.lower()} = {entry.value:g} {entry.unit} ({entry.source}{rate})"
 
 
 def page(symptom: str) -> Page:

@@ -69,6 +69,11 @@ class View:
         """Whether window statistics on the training loss mean anything."""
         return len(self.y) >= th.FEWEST_LOSSES.value
 
+    @property
+    def some(self) -> bool:
+        """Whether there are two levels to compare: fewer points than statistics on windows take."""
+        return len(self.y) >= th.FEWEST_LEVELS.value
+
     def level(self, first: int, last: int) -> float:
         """Median log-loss of the training points first <= i < last."""
         return float(np.median(self.y[first:last]))

@@ -8,6 +8,7 @@ A slot of a smaller rank is padded with zeros: their gradients are exactly 0, so
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,7 @@ class SlotSpec:
     dropout: float = 0.0
     seed: int = 0
     rslora: bool = False
+    layers: tuple[str, ...] | None = None  # paths of the layers it sits on; None: all of the pack
 
     @property
     def scale(self) -> float:
@@ -32,13 +34,15 @@ class SlotSpec:
 
 @dataclass
 class Switch:
-    """What all layers of a pack look at: on or off, one slot or all, training or not, and where in the run."""
+    """What all layers of a pack look at: on or off, some slots or all, training or not, and where in their runs."""
 
     on: bool = True
-    only: int | None = None
+    only: tuple[int, ...] | None = None
+    index: slice | torch.Tensor | None = None  # picks the slots of ``only`` from a buffer
     training: bool = False
-    step: int = 0
     micro: int = 0
+    step_K: Sequence[int] = ()
+    rows_K: Sequence[int] = ()  # of the micro-batch: a slot's own, before the rows of pads
 
 
 class PackedLoRALinear(nn.Module):
@@ -47,14 +51,16 @@ class PackedLoRALinear(nn.Module):
     A: nn.Parameter  # [K, in, r]
     B: nn.Parameter  # [K, r, out]
 
-    def __init__(self, base: nn.Module, specs: tuple[SlotSpec, ...], switch: Switch, number: int) -> None:
+    def __init__(self, base: nn.Module, switch: Switch) -> None:
         super().__init__()
         self.base = base
-        self.specs = specs
         self.switch = switch
-        self.number = number  # of this layer in the model: one key of its dropout
         self.features_in, self.features_out = features(base)
-        device = next(base.parameters()).device
+
+    def take(self, specs: Sequence[SlotSpec], numbers: Sequence[int | None]) -> None:
+        """Compute for these slots. ``numbers``: its place among the layers of each, a key of dropout, or None."""
+        self.specs, self.numbers = tuple(specs), tuple(numbers)
+        device = next(self.base.parameters()).device
         self.scale_K11 = torch.tensor([spec.scale for spec in specs], device=device)[:, None, None]
         self.drops = any(spec.dropout > 0 for spec in specs)
 
@@ -72,9 +78,8 @@ class PackedLoRALinear(nn.Module):
         A: torch.Tensor = self.A
         B: torch.Tensor = self.B
         scale_K11 = self.scale_K11
-        if self.switch.only is not None:
-            here = slice(self.switch.only, self.switch.only + 1)
-            A, B, scale_K11 = A[here], B[here], scale_K11[here]
+        if self.switch.index is not None:
+            A, B, scale_K11 = A[self.switch.index], B[self.switch.index], scale_K11[self.switch.index]
         if A.dtype != y.dtype:  # float32 masters, computed in the base's dtype
             A, B, scale_K11 = A.to(y.dtype), B.to(y.dtype), scale_K11.to(y.dtype)
         x_KNi = x.reshape(len(A), -1, self.features_in).to(y.dtype)
@@ -87,18 +92,22 @@ class PackedLoRALinear(nn.Module):
         """[K, N, in]: 0 where an input is dropped, else 1 / (1 - p). A function of (slot seed, step, micro, layer).
 
         So a recomputation under gradient checkpointing, a resumed run and a run with other neighbours all draw the
-        same. Time is drawn outermost: padding to a longer block leaves the masks of the earlier tokens as they are.
+        same. Time is drawn outermost: padding to a longer block leaves the masks of the earlier tokens as they are;
+        and for the slot's own rows only: rows of pads that neighbours make necessary change nothing.
         """
         K = len(self.specs)
         b, T = (x.shape[0] // K, x.shape[1]) if x.dim() == 3 else (x.shape[0] // K, 1)
-        masks = []
-        for spec in self.specs:
+        kept_KNi = x.new_ones(K, b * T, self.features_in)
+        for slot, (spec, number) in enumerate(zip(self.specs, self.numbers, strict=True)):
+            if number is None or not spec.dropout:
+                continue
             generator = torch.Generator().manual_seed(
-                _mixed(spec.seed, self.switch.step, self.switch.micro, self.number)
+                _mixed(spec.seed, self.switch.step_K[slot], self.switch.micro, number)
             )
-            kept_TbI = torch.rand(T, b, self.features_in, generator=generator) >= spec.dropout
-            masks.append(kept_TbI.transpose(0, 1).reshape(b * T, -1).to(x.dtype) / (1.0 - spec.dropout))
-        return torch.stack(masks).to(x.device)
+            own = min(b, self.switch.rows_K[slot]) if x.dim() == 3 else b
+            kept_Tbi = torch.rand(T, own, self.features_in, generator=generator) >= spec.dropout
+            kept_KNi[slot, : own * T] = kept_Tbi.transpose(0, 1).flatten(0, 1) / (1.0 - spec.dropout)
+        return kept_KNi
 
 
 def features(layer: nn.Module) -> tuple[int, int]:

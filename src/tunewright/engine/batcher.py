@@ -88,6 +88,7 @@ class Batch:
     targets: torch.Tensor  # [S]
     per_row: list[int]  # K*b counts of supervised positions
     per_slot: list[int]  # K such counts
+    rows_K: list[int]  # rows of each slot that are its own; the others of its b are pads
 
 
 @lru_cache(maxsize=64)
@@ -112,11 +113,18 @@ def by_length(rows: Rows, indexes: Indexes) -> Indexes:
     return indexes[np.argsort(-rows.lengths[indexes], kind="stable")]
 
 
-def micro_batches(windows: Sequence[Window], micro_rows: int, device: torch.device) -> Iterator[Batch]:
-    """Cut the K slots' windows into micro-batches of at most ``micro_rows`` rows per slot."""
-    longest = max(len(window.indexes) for window in windows)
-    for start in range(0, longest, micro_rows):
-        yield collate([(w.rows, w.indexes[start : start + micro_rows]) for w in windows], device)
+def micro_batches(windows: Sequence[Window], micro_rows: int | Sequence[int], device: torch.device) -> Iterator[Batch]:
+    """Cut the K slots' windows into micro-batches of at most ``micro_rows`` rows per slot (one number, or K).
+
+    A slot is cut as it would be alone. One that has nothing left takes part with pads.
+    """
+    size_K = [micro_rows] * len(windows) if isinstance(micro_rows, int) else list(micro_rows)
+    count = max(-(-len(window.indexes) // size) for window, size in zip(windows, size_K, strict=True))
+    for micro in range(count):
+        parts = [
+            (w.rows, w.indexes[micro * size : (micro + 1) * size]) for w, size in zip(windows, size_K, strict=True)
+        ]
+        yield collate(parts, device)
 
 
 def collate(parts: Sequence[tuple[Rows, Indexes]], device: torch.device) -> Batch:
@@ -139,6 +147,7 @@ def collate(parts: Sequence[tuple[Rows, Indexes]], device: torch.device) -> Batc
         targets=_tensor(np.concatenate(targets), device),
         per_row=per_row,
         per_slot=[sum(per_row[slot * b : (slot + 1) * b]) for slot in range(len(parts))],
+        rows_K=[len(indexes) for _, indexes in parts],
     )
 
 

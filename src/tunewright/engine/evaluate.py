@@ -40,18 +40,37 @@ def slot_row_losses(
     shown = target.shown if isinstance(target, Pack) else 1
     if slots is not None and shown != slots:
         raise ValueError(f"the pack shows {shown} slots: choose one with pack.only(slot)")
-    nll_Kn = np.zeros((shown, len(rows)))
+    return np.stack(packed_row_losses(target, [rows] * shown, batch_size)), rows.supervised.copy()
+
+
+def packed_row_losses(target: Pack | nn.Module, rows_K: Sequence[Rows], batch_size: int) -> list[Floats]:
+    """Sums of token losses in nats, [n_k] for each slot shown, every slot on rows of its own, ``batch_size`` at a time.
+
+    Rows are batched longest first, so slots with the same rows see the same batches.
+    """
     model = target.model if isinstance(target, Pack) else target
     device = next(model.parameters()).device
-    order, sums = [], []
-    for indexes, batch in _batches(rows, batch_size, shown, device):
+    nll_K = [np.zeros(len(rows)) for rows in rows_K]
+    order_K = [by_length(rows, np.flatnonzero(rows.supervised)) for rows in rows_K]
+    sums = []
+    for indexes_K in _cuts(order_K, batch_size):
+        batch = collate(list(zip(rows_K, indexes_K, strict=True)), device)
         with torch.no_grad():
             nll_S = _token_nll(target, model, batch).double()
-        order.append(indexes)
-        sums.append(torch.stack([part.sum() for part in torch.split(nll_S, batch.per_row)]).view(shown, -1))
-    if sums:  # read all at once: the device never waits between two batches
-        nll_Kn[:, np.concatenate(order)] = torch.cat(sums, dim=1).cpu().numpy()
-    return nll_Kn, rows.supervised.copy()
+        sums.append(torch.stack([part.sum() for part in torch.split(nll_S, batch.per_row)]))
+    values = torch.cat(sums).cpu().numpy() if sums else np.zeros(0)  # all at once: the device never waits for us
+    start = 0
+    for indexes_K in _cuts(order_K, batch_size):
+        b = max(len(indexes) for indexes in indexes_K)
+        for nll_n, indexes in zip(nll_K, indexes_K, strict=True):
+            nll_n[indexes] = values[start : start + len(indexes)]
+            start += b
+    return nll_K
+
+
+def _cuts(order_K: Sequence[Counts], size: int) -> Iterator[list[Counts]]:
+    longest = max((len(order) for order in order_K), default=0)
+    return ([order[start : start + size] for order in order_K] for start in range(0, longest, size))
 
 
 def mean_loss(nll_n: Floats, tokens_n: Counts) -> float:
@@ -69,12 +88,3 @@ def _token_nll(target: Pack | nn.Module, model: nn.Module, batch: Batch) -> torc
         with target.computing():
             return token_nll(model, batch)
     return token_nll(model, batch)
-
-
-def _batches(
-    rows: Rows, batch_size: int, slots: int, device: torch.device
-) -> Iterator[tuple[NDArray[np.int64], Batch]]:
-    order = by_length(rows, np.flatnonzero(rows.supervised))
-    for start in range(0, len(order), batch_size):
-        indexes = order[start : start + batch_size]
-        yield indexes, collate([(rows, indexes)] * slots, device)

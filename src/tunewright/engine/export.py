@@ -28,14 +28,14 @@ def save_peft(pack: Pack, slot: int, folder: Path, *, base_name: str | None = No
     ``base_name``: what the adapter says it belongs to. Weights are float32, cut to the slot's own rank.
     """
     save_tensors(peft_tensors(pack, slot), folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / CONFIG).write_bytes(jsonio.dumps(_peft_config(pack, pack.specs[slot], base_name), indent=True))
+    (folder / CONFIG).write_bytes(jsonio.dumps(_peft_config(pack, slot, base_name), indent=True))
 
 
 def peft_tensors(pack: Pack, slot: int) -> dict[str, torch.Tensor]:
     """A slot's tensors under PEFT's names: lora_A [r, in], lora_B [out, r], modules_to_save as they are."""
     rank = pack.specs[slot].rank
     tensors = {}
-    for path in pack.layers:
+    for path in pack.paths(slot):
         A_ir = pack.leaf(f"{path}.A").of(pack.params_KP)[slot, :, :rank]
         B_ro = pack.leaf(f"{path}.B").of(pack.params_KP)[slot, :rank]
         tensors[f"{PREFIX}{path}.lora_A.weight"] = A_ir.T.contiguous().cpu()
@@ -47,7 +47,8 @@ def peft_tensors(pack: Pack, slot: int) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _peft_config(pack: Pack, spec: SlotSpec, base_name: str | None) -> dict[str, Any]:
+def _peft_config(pack: Pack, slot: int, base_name: str | None) -> dict[str, Any]:
+    spec, paths = pack.specs[slot], pack.paths(slot)
     saved = sorted({same.rpartition(".")[0] for name in pack.whole() for same in _tied_names(pack, name)})
     return {
         "peft_type": "LORA",
@@ -57,9 +58,9 @@ def _peft_config(pack: Pack, spec: SlotSpec, base_name: str | None) -> dict[str,
         "lora_alpha": spec.alpha,
         "lora_dropout": spec.dropout,
         "use_rslora": spec.rslora,
-        "target_modules": leaf_names(list(pack.layers), pack.model),
+        "target_modules": leaf_names(paths, pack.model),
         "modules_to_save": saved or None,
-        "fan_in_fan_out": any(is_conv1d(layer.base) for layer in pack.layers.values()),
+        "fan_in_fan_out": any(is_conv1d(pack.layers[path].base) for path in paths),
         "bias": "none",
         "init_lora_weights": True,
         "inference_mode": True,
@@ -150,7 +151,7 @@ def load_tensors(pack: Pack, slot: int, tensors: dict[str, torch.Tensor], *, whe
         )
     rank = pack.specs[slot].rank
     with torch.no_grad():
-        for path in pack.layers:
+        for path in pack.paths(slot):
             A_ir = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
             B_ro = pack.leaf(f"{path}.B").of(pack.params_KP)[slot]
             A_ir[:, :rank] = tensors[f"{PREFIX}{path}.lora_A.weight"].T

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.engine.pack import Pack
 from tunewright.engine.schedule import PlateauLR
 from tunewright.record.run import Run
+from tunewright.schema.errors import UsageError
 from tunewright.schema.jsonio import number
 from tunewright.schema.recipe import Recipe
 
@@ -22,7 +23,7 @@ class Job:
 
     ``replay``: rows against forgetting, of which every epoch takes the next ``replay_rows`` in turn.
     ``probe``: general rows whose loss tells what is being forgotten. ``run``: the folder that is written; None
-    trains without leaving a trace.
+    trains without leaving a trace. Jobs of one pack that share rows should share the object: it is read once.
     """
 
     recipe: Recipe
@@ -41,8 +42,9 @@ class LoopState:
     step: int = 0  # updates made
     tokens_train: int = 0
     tokens_eval: int = 0
+    tokens_inherited: tuple[int, int] = (0, 0)  # of those, (train, eval) that a branch took over from its trunk
     seconds: float = 0.0  # wall time since the run's start, all of its lives together
-    train_seconds: float = 0.0
+    train_seconds: float = 0.0  # wall time of its steps, which in a pack it shares with the others
     evaluated_step: int = -1
     base_eval_loss: float | None = None
     best_step: int = 0
@@ -64,11 +66,16 @@ class LoopState:
         for key, value in saved.items():
             setattr(self, key, number(value) if value in ("NaN", "Infinity", "-Infinity") else value)
         self.plateau = PlateauLR(**saved["plateau"])
+        self.tokens_inherited = (self.tokens_inherited[0], self.tokens_inherited[1])
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a run. ``pack`` holds the best parameters; losses are None where there were no such rows."""
+    """What came of a run. Losses are None where there were no such rows.
+
+    A branch counts its trunk's steps and tokens as its own, as the separate run would; ``tokens_inherited`` says how
+    many (train, eval) those were. ``train_seconds`` and ``peak_GiB`` are those of the whole pack while it was in it.
+    """
 
     steps: int
     tokens_train: int
@@ -81,5 +88,13 @@ class TrainResult:
     tokens_per_s: float
     peak_GiB: float
     stopped_because: str
-    pack: Pack
+    kept: Pack | None = field(repr=False)
     notes: tuple[str, ...] = ()
+    tokens_inherited: tuple[int, int] = (0, 0)
+
+    @property
+    def pack(self) -> Pack:
+        """The pack of one with the best parameters. Raises UsageError when the run shared its pack with others."""
+        if self.kept is None:
+            raise UsageError("the run's row in the pack went to others: load its best/ folder")
+        return self.kept

@@ -58,14 +58,32 @@ class FlatOptimizer:
         self.decayed = params_KP.shape[1] if decayed is None else decayed
         self.adam = kind != "sgd"
         self.loss_scale = loss_scale
-        self.weight_decay_K, self.clip_K, self.beta1_K, self.beta2_K = (
-            torch.tensor([getattr(rate, name) for rate in rates], dtype=torch.float64, device=params_KP.device)
-            for name in ("weight_decay", "clip", "beta1", "beta2")
-        )
-        self.clip_K[self.clip_K == 0] = torch.inf
+        self._take(rates)
         self.updates_K = torch.zeros(len(rates), dtype=torch.int64, device=params_KP.device)
         self.m_KP = torch.zeros_like(params_KP) if self.adam else params_KP.new_zeros(len(rates), 0)
         self.v_KP = torch.zeros_like(self.m_KP)
+
+    def select(self, order: Sequence[int], params_KP: torch.Tensor, grads_KP: torch.Tensor) -> None:
+        """Follow :meth:`Pack.select`: row i goes on with what row ``order[i]`` had, in the pack's new buffers."""
+        self.params_KP, self.grads_KP = params_KP, grads_KP
+        self._take([self.rates[slot] for slot in order])
+        self.updates_K = self.updates_K[list(order)]
+        self.m_KP = self.m_KP[list(order)]
+        self.v_KP = self.v_KP[list(order)]
+
+    def assign(self, slot: int, rates: SlotRates) -> None:
+        """Begin anew in one row: no moments, no updates made, these rates."""
+        self._take([*self.rates[:slot], rates, *self.rates[slot + 1 :]])
+        for tensor in self.state().values():
+            tensor[slot] = 0
+
+    def _take(self, rates: Sequence[SlotRates]) -> None:
+        self.rates = tuple(rates)
+        self.weight_decay_K, self.clip_K, self.beta1_K, self.beta2_K = (
+            torch.tensor([getattr(rate, name) for rate in rates], dtype=torch.float64, device=self.params_KP.device)
+            for name in ("weight_decay", "clip", "beta1", "beta2")
+        )
+        self.clip_K[self.clip_K == 0] = torch.inf
 
     def state(self) -> dict[str, torch.Tensor]:
         """What a checkpoint must hold, beside the parameters; the tensors themselves, not copies."""

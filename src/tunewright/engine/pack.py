@@ -10,56 +10,58 @@ Full fine-tuning is a pack of one whose views are the model's own parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from tunewright.engine.adapter import PackedLoRALinear, SlotSpec, Switch, draw_A
+from tunewright.engine.columns import Columns, Leaf
 from tunewright.engine.frozen import freeze
 from tunewright.engine.losses import output_embedding
-from tunewright.engine.targets import find_targets
-from tunewright.schema.errors import ModelError, UsageError
-
-ALIGNMENT = 16  # numbers: every view starts on a 64-byte line
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One trainable tensor: where its values lie in a row of the flat buffers."""
-
-    name: str
-    shape: tuple[int, ...]  # of one slot
-    offset: int
-
-    def of(self, buffer_KP: torch.Tensor) -> torch.Tensor:
-        """The tensor [K, *shape] as a view into a flat buffer."""
-        size = math.prod(self.shape)
-        return buffer_KP[:, self.offset : self.offset + size].view(len(buffer_KP), *self.shape)
+from tunewright.engine.targets import find_targets, linear_layers, parameters_under
+from tunewright.schema.errors import UsageError
 
 
 class Pack:
     """K slots on ``model``; made by :func:`attach_lora` or :func:`open_full`, taken off by :meth:`detach`."""
 
     def __init__(
-        self, model: nn.Module, specs: tuple[SlotSpec, ...], wanted: Sequence[tuple[str, tuple[int, ...], bool]]
-    ):
+        self,
+        model: nn.Module,
+        specs: Sequence[SlotSpec],
+        layers: Mapping[str, PackedLoRALinear],
+        whole: Mapping[str, torch.Tensor],
+        *,
+        rank: int = 0,
+        switch: Switch | None = None,
+    ) -> None:
         self.model = model
-        self.specs = specs
-        self.switch = Switch()
-        self.layers: dict[str, PackedLoRALinear] = {}
+        self.specs = tuple(specs)
+        self.switch = switch or Switch()
+        self.layers = dict(layers)
         self.originals: dict[str, torch.Tensor] = {}  # of parameters trained whole beside the adapters
         self.device = next(model.parameters()).device
         self.autocast: torch.dtype | None = None
-        self.leaves, self.decayed, size = _lay_out(wanted)
-        self.params_KP = torch.zeros(len(specs), size, device=self.device)
+        self._whole = [(name, tuple(value.shape), value.dim() > 1) for name, value in whole.items()]
+        self.columns = self._columns(rank, tuple(layers))
+        self.rank = rank  # the largest a slot may have
+        self.params_KP = torch.zeros(len(specs), self.columns.size, device=self.device)
         self.grads_KP = torch.zeros_like(self.params_KP)
 
     @property
     def K(self) -> int:
         return len(self.specs)
+
+    @property
+    def leaves(self) -> dict[str, Leaf]:
+        return self.columns.leaves
+
+    @property
+    def decayed(self) -> int:
+        """Weight decay touches the first so many columns."""
+        return self.columns.decayed
 
     @property
     def full(self) -> bool:
@@ -73,8 +75,10 @@ class Pack:
 
     @property
     def shown(self) -> int:
-        """Slots the next forward pass computes, its rows being grouped by them: K, or 1 under ``only`` or off."""
-        return 1 if self.switch.only is not None or not self.switch.on else self.K
+        """Slots the next forward pass computes, its rows being grouped by them: K, those of ``only``, or 1 when off."""
+        if not self.switch.on:
+            return 1
+        return self.K if self.switch.only is None else len(self.switch.only)
 
     def leaf(self, name: str) -> Leaf:
         return self.leaves[name]
@@ -101,19 +105,58 @@ class Pack:
             self._put({name: self.leaf(name).of(self.params_KP)[0] for name in self.originals})
 
     @contextmanager
-    def only(self, slot: int) -> Iterator[None]:
-        """Plain batches, all rows of which go through one slot."""
-        was, self.switch.only = self.switch.only, slot
+    def only(self, slots: int | Sequence[int]) -> Iterator[None]:
+        """One slot, for plain batches all rows of which go through it; or some, for batches grouped by them."""
+        was = self.switch.only, self.switch.index
+        only = (slots,) if isinstance(slots, int) else tuple(slots)
+        self.switch.only, self.switch.index = only, _index(only, self.device)
         try:
             yield
         finally:
-            self.switch.only = was
+            self.switch.only, self.switch.index = was
 
     @contextmanager
     def computing(self) -> Iterator[None]:
         """The forward pass's number format: autocast where float32 weights meet a lower dtype."""
         with torch.autocast(self.device.type, self.autocast or torch.bfloat16, enabled=self.autocast is not None):
             yield
+
+    def paths(self, slot: int) -> tuple[str, ...]:
+        """The layers a slot's adapter sits on, in the model's order; on the pack's other layers it stays exactly 0."""
+        own = self.specs[slot].layers
+        return tuple(self.layers) if own is None else tuple(path for path in self.layers if path in set(own))
+
+    def own_columns(self, slot: int) -> Columns:
+        """How the slot's numbers would lie in a pack of it alone."""
+        return self._columns(self.specs[slot].rank, self.paths(slot))
+
+    def select(self, order: Sequence[int]) -> None:
+        """Make row i what row ``order[i]`` was: drops, repeats and reorders slots; gradients are zero afterwards.
+
+        The buffers are new ones: give :meth:`FlatOptimizer.select` the same order. Raises UsageError when the model's
+        own parameters are trained, of which there is one set only.
+        """
+        if self._whole and list(order) != [0]:
+            raise UsageError("a pack that trains the model's own parameters has one slot")
+        self.params_KP = self.params_KP[list(order)]
+        self.grads_KP = torch.zeros_like(self.params_KP)
+        self.specs = tuple(self.specs[slot] for slot in order)
+        self._tell_layers()
+
+    def check_room(self, spec: SlotSpec) -> None:
+        """Raises UsageError for an adapter larger than the pack was made for."""
+        outside = sorted(set(spec.layers or ()) - set(self.layers))
+        if spec.rank > self.rank or outside:
+            what = f"{outside[0]} is not among its layers" if outside else f"its largest rank is {self.rank}"
+            raise UsageError(f"the pack has no room for rank {spec.rank} on these layers: {what}")
+
+    def assign(self, slot: int, spec: SlotSpec) -> None:
+        """Give a row to another adapter, drawn anew. Raises UsageError for one larger than the pack was made for."""
+        self.check_room(spec)
+        if self.specs[slot] != spec:
+            self.specs = (*self.specs[:slot], spec, *self.specs[slot + 1 :])
+            self._tell_layers()
+        draw_slot(self, slot)
 
     def put_on(self) -> None:
         """Let the model compute with this pack again; another one on it is taken off. A full pack never comes back."""
@@ -140,6 +183,20 @@ class Pack:
             parameter.grad = None
         _packs(self.model).remove(self)
 
+    def _columns(self, rank: int, paths: Sequence[str]) -> Columns:
+        wanted: list[tuple[str, tuple[int, ...], bool]] = []
+        for path in paths:
+            layer = self.layers[path]
+            wanted += [(f"{path}.A", (layer.features_in, rank), True), (f"{path}.B", (rank, layer.features_out), True)]
+        return Columns.of([*wanted, *self._whole])
+
+    def _tell_layers(self) -> None:
+        """Let the layers compute with the specs and buffers of now."""
+        numbers = [{path: number for number, path in enumerate(self.paths(slot))} for slot in range(self.K)]
+        for path, layer in self.layers.items():
+            layer.take(self.specs, [own.get(path) for own in numbers])
+            layer.A, layer.B = (_parameter(self, f"{path}.{name}") for name in "AB")
+
     def _put(self, values: dict[str, torch.Tensor]) -> None:
         for name, value in values.items():
             self.model.get_parameter(name).data = value
@@ -159,41 +216,41 @@ def attach_lora(
     *,
     target: str | Sequence[str] = "all",
     modules_to_save: Sequence[str] = (),
+    room_for: Sequence[SlotSpec] = (),
 ) -> Pack:
-    """Put K freshly drawn adapters on every target layer of a frozen model; a pack already there is taken off.
+    """Put K freshly drawn adapters on the target layers of a frozen model; a pack already there is taken off.
 
+    ``target``: of the slots whose spec names no layers. ``room_for``: adapters that may take a row later.
     Raises ModelError when a target names no layer, UsageError for modules_to_save with more than one slot.
     """
     take_off(model)
     freeze(model)
-    specs = tuple(specs)
-    saved = _parameters_under(model, modules_to_save)
+    saved = parameters_under(model, modules_to_save)
     targets = {
         path: layer  # a layer trained whole needs no adapter
-        for path, layer in find_targets(model, target).items()
+        for path, layer in _union(model, (*specs, *room_for), target).items()
         if not any(name.startswith(f"{path}.") for name in saved)
     }
     if len(specs) > 1 and (saved or any(layer is output_embedding(model) for layer in targets.values())):
         raise UsageError("modules_to_save and the output layer can only be trained in a pack of one slot")
     switch = Switch()
-    rank = max(spec.rank for spec in specs)
-    layers = {
-        path: PackedLoRALinear(layer, specs, switch, number) for number, (path, layer) in enumerate(targets.items())
-    }
-    wanted: list[tuple[str, tuple[int, ...], bool]] = []
-    for path, layer in layers.items():
-        wanted += [(f"{path}.A", (layer.features_in, rank), True), (f"{path}.B", (rank, layer.features_out), True)]
-    wanted += [(name, tuple(p.shape), p.dim() > 1) for name, p in saved.items()]
-    pack = Pack(model, specs, wanted)
-    pack.switch, pack.layers = switch, layers
+    layers = {path: PackedLoRALinear(layer, switch) for path, layer in targets.items()}
+    pack = Pack(model, specs, layers, saved, rank=max(s.rank for s in (*specs, *room_for)), switch=switch)
     pack.originals = {name: p.data for name, p in saved.items()}
     pack.autocast = _lowest(model) if saved else None
-    for path, layer in layers.items():
-        layer.A, layer.B = (_parameter(pack, f"{path}.{name}") for name in "AB")
+    pack._tell_layers()
     for slot in range(pack.K):
         draw_slot(pack, slot)
     pack.put_on()
     return pack
+
+
+def _union(model: nn.Module, specs: Sequence[SlotSpec], target: str | Sequence[str]) -> dict[str, nn.Module]:
+    """The layers of all slots together, in the model's order."""
+    wanted = {path for spec in specs for path in spec.layers or ()}
+    if any(spec.layers is None for spec in specs):
+        wanted |= set(find_targets(model, target))
+    return {path: layer for path, layer in linear_layers(model).items() if path in wanted}
 
 
 def open_full(model: nn.Module, *, autocast: torch.dtype | None = None) -> Pack:
@@ -204,8 +261,7 @@ def open_full(model: nn.Module, *, autocast: torch.dtype | None = None) -> Pack:
     take_off(model)
     freeze(model)
     parameters = dict(model.named_parameters())  # a tied weight appears once
-    wanted = [(name, tuple(p.shape), p.dim() > 1) for name, p in parameters.items()]
-    pack = Pack(model, (SlotSpec(rank=1, alpha=1.0),), wanted)
+    pack = Pack(model, [SlotSpec(rank=1, alpha=1.0)], {}, parameters)
     pack.autocast = autocast
     for name, parameter in parameters.items():
         pack.leaf(name).of(pack.params_KP)[0].copy_(parameter.data)
@@ -219,9 +275,9 @@ def draw_slot(pack: Pack, slot: int) -> None:
     spec = pack.specs[slot]
     generator = torch.Generator().manual_seed(spec.seed)
     pack.params_KP[slot].zero_()
-    for path, layer in pack.layers.items():
+    for path in pack.paths(slot):
         A_ir = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
-        A_ir[:, : spec.rank] = draw_A(spec, layer.features_in, generator).T
+        A_ir[:, : spec.rank] = draw_A(spec, pack.layers[path].features_in, generator).T
     for name, value in pack.originals.items():
         pack.leaf(name).of(pack.params_KP)[slot].copy_(value)
 
@@ -238,17 +294,11 @@ def _packs(model: nn.Module) -> list[Pack]:
     return packs
 
 
-def _lay_out(wanted: Sequence[tuple[str, tuple[int, ...], bool]]) -> tuple[dict[str, Leaf], int, int]:
-    """Offsets of (name, shape, decays) tensors: the decayed first. Returns leaves, decayed columns, all columns."""
-    leaves: dict[str, Leaf] = {}
-    end = decayed = 0
-    for first in (True, False):
-        for name, shape, decays in wanted:
-            if decays is first:
-                leaves[name] = Leaf(name, shape, end)
-                end += math.ceil(math.prod(shape) / ALIGNMENT) * ALIGNMENT
-        decayed = end if first else decayed
-    return leaves, decayed, end
+def _index(slots: tuple[int, ...], device: torch.device) -> slice | torch.Tensor:
+    """What picks these rows of a buffer: without a copy where they lie side by side."""
+    if slots == tuple(range(slots[0], slots[0] + len(slots))):
+        return slice(slots[0], slots[0] + len(slots))
+    return torch.tensor(slots, device=device)
 
 
 def _parameter(pack: Pack, name: str) -> nn.Parameter:
@@ -266,20 +316,6 @@ def _parameter(pack: Pack, name: str) -> nn.Parameter:
     # autograd wants its own gradients dense, which rows of a wider matrix are not
     parameter.register_post_accumulate_grad_hook(collect)  # type: ignore[no-untyped-call]
     return parameter
-
-
-def _parameters_under(model: nn.Module, modules: Sequence[str]) -> dict[str, nn.Parameter]:
-    """The parameters of the named modules (by the end of their path). Raises ModelError for a name that fits none."""
-    found: dict[str, nn.Parameter] = {}
-    for wanted in modules:
-        paths = [path for path, _ in model.named_modules() if path == wanted or path.endswith(f".{wanted}")]
-        if not paths:
-            raise ModelError(f"modules_to_save: no module of {type(model).__name__} is called {wanted!r}")
-        for name, parameter in model.named_parameters(remove_duplicate=False):
-            same = any(parameter is known for known in found.values())  # a tied weight is trained once
-            if not same and any(name.startswith(f"{path}.") for path in paths):
-                found[name] = parameter
-    return found
 
 
 def _lowest(model: nn.Module) -> torch.dtype | None:

@@ -1,310 +1,337 @@
-"""What the loop's events do: one run's pack, optimizer, rows, state and files."""
+"""What the loop's events do: runs over one base in one pack, each event for every run it is due for."""
 
 from __future__ import annotations
 
-import math
 import time
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn
 
 import torch
 
+from tunewright.engine import slot_files
 from tunewright.engine.base import Base
-from tunewright.engine.batcher import Rows, Window, step_window
-from tunewright.engine.checkpoint import newest_checkpoint, save_checkpoint
-from tunewright.engine.evaluate import mean_loss, row_losses
-from tunewright.engine.events import EventLog, OnEvent
-from tunewright.engine.export import save_full, save_peft
-from tunewright.engine.job import Job, LoopState, TrainResult
+from tunewright.engine.batcher import Window
+from tunewright.engine.job import Job, TrainResult
+from tunewright.engine.measure import measure
 from tunewright.engine.memory import PeakMemory
-from tunewright.engine.optimizer import FlatOptimizer, SlotRates
-from tunewright.engine.precision import FP16_LOSS_SCALE
-from tunewright.engine.prepare import open_pack
-from tunewright.engine.schedule import LRSchedule
+from tunewright.engine.prepare import Fitting, check_together, fit
+from tunewright.engine.room import Room, free, no_room
+from tunewright.engine.seats import Seats
+from tunewright.engine.slot import Line, Slot, Tables
 from tunewright.engine.step import forward_backward, is_out_of_memory
-from tunewright.planner import steps
-from tunewright.record.files import write_folder
-from tunewright.schema.errors import DataError, Interrupted, RunFailed
+from tunewright.schema.errors import Interrupted, TunewrightError, UsageError
 
-MOST_NON_FINITE = 10
-"""Steps in a row whose loss or gradient is not finite before the run is given up."""
+Outcome = TrainResult | TunewrightError
+OnPackEvent = Callable[[int, dict[str, Any]], str | None]
+"""Sees (index of the job, metrics event); may answer why that job should stop."""
+
+OnDone = Callable[[int, Outcome], None]
+"""Told (index of the job, what came of it) when it ends."""
 
 
 class Session:
-    """One run in progress. The loop calls its methods in order; everything that survives a restart is in ``state``."""
+    """Runs in progress. The loop calls its methods in order.
 
-    def __init__(self, base: Base, job: Job, on_event: OnEvent) -> None:
-        recipe = job.recipe
-        self._started = time.perf_counter()
+    ``slots``: the runs that sit in the pack's rows, in their order. ``waiting``: those without a row, the next one
+    first. ``steps``: how many the pack has made.
+
+    When a run ends, the first that waits takes its row. When nobody waits the row is dropped at once: idle it would
+    cost its share of every further step, dropping it costs about one. So K, and with it the last bits of the others'
+    numbers, changes only when a run ends with nobody waiting, branches into a row of its own, or is parked.
+
+    Raises what is wrong with any job before the first one starts.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        jobs: Sequence[Job],
+        on_event: OnPackEvent,
+        on_done: OnDone,
+        *,
+        slots: int | None = None,
+        resume: bool = False,
+        resume_hint: str = "",
+    ) -> None:
+        if not jobs:
+            raise UsageError("no jobs to train")
+        self.base = base
+        self.steps = 0
+        self.outcomes: dict[int, Outcome] = {}
+        self._on_event, self._on_done = on_event, on_done
+        self._resume, self._resume_hint = resume, resume_hint
         self._peak = PeakMemory(base.device)
-        self.base, self.job = base, job
-        self.train = Rows(job.train, job.replay, job.replay_rows)
-        self.val, self.probe = Rows(job.val), Rows(job.probe)
-        if not self.train.supervised.any():
-            raise DataError(f"none of the {len(self.train)} training rows has a token to train on", hint="loss_on: all")
-
-        self.per_epoch = steps.steps_per_epoch(len(self.train), recipe.effective_batch_size)
-        self.total = steps.total_steps(recipe, len(self.train))
-        self.evaluated_at = steps.evaluation_steps(recipe, self.total, self.per_epoch)
-        self.saved_at = steps.save_steps(recipe, self.total, self.per_epoch)
-        self.schedule = LRSchedule.of(recipe, self.total)
-
-        self.pack, notes = open_pack(base, recipe)
-        self.loss_scale = FP16_LOSS_SCALE if base.dtype == torch.float16 else 1.0
-        self.optimizer = FlatOptimizer(
-            self.pack.params_KP,
-            self.pack.grads_KP,
-            [SlotRates.of(recipe)],
-            kind=recipe.optim,
-            decayed=self.pack.decayed,
-            loss_scale=self.loss_scale,
+        self._room = Room(slots)
+        self._tables = Tables()
+        self._jobs: list[Job] = []
+        self._fittings: list[Fitting] = []
+        self._unread: list[tuple[list[Line], torch.Tensor]] = []
+        self.waiting = deque([self._slot(job) for job in jobs])
+        self.slots = [self.waiting.popleft() for _ in jobs[: self._room.slots]]
+        self._seats = Seats(
+            base,
+            [slot.job.recipe for slot in self.slots],
+            [slot.fitting for slot in self.slots],
+            room_for=self._fittings,
         )
-        self.state = LoopState(
-            micro_rows=recipe.per_device_train_batch_size, eval_rows=recipe.per_device_eval_batch_size
-        )
-        self.best_KP = self.pack.params_KP.to("cpu", copy=True)
-        self._saved_step = 0
-        self._pending: list[tuple[dict[str, Any], bool, torch.Tensor]] = []
-        self._log = EventLog(job.run, recipe, on_event)
-        self.notes = [*notes, *self._log.notes]
+        for row, slot in enumerate(self.slots):
+            slot.sit(row)
+            self._begin(slot)
+        self._room.remember(self.slots)
+        self._room.share(self.slots)
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._log.close()
+        for slot in (*self.slots, *self.waiting):
+            slot.close()
+
+    def detach(self) -> None:
+        """Give the base back as it was."""
+        self._seats.pack.detach()
+
+    @property
+    def K(self) -> int:
+        return self._seats.K
+
+    def find(self, index: int) -> Slot:
+        """The slot of job ``index``. Raises UsageError when it has ended."""
+        for slot in (*self.slots, *self.waiting):
+            if slot.index == index:
+                return slot
+        raise UsageError(f"run {index} is not in the pack any more")
 
     # --- evaluation -------------------------------------------------------------------------------------------
 
     def evaluation_due(self) -> bool:
-        state = self.state
-        due = state.step in self.evaluated_at or bool(state.stopped_because)
-        return due and state.evaluated_step != state.step
+        return any(slot.evaluation_due() for slot in self.slots)
 
     def evaluate(self) -> None:
-        """Measure, log, and keep the parameters if they are the best so far. Without validation rows the last are."""
-        state, event = self.state, self._stamp()
-        if len(self.val):
-            event["eval_loss"] = self._mean_loss(self.val)
-        if len(self.probe):
-            event["general_loss"] = self._mean_loss(self.probe)
-        event["seconds"] = self._seconds()
-        state.evaluated_step = state.step
-        improved = self._judge(event.get("eval_loss"), event.get("general_loss"))
-        if state.step == self.total and not state.stopped_because:
-            state.stopped_because = f"all {self.total} steps done"
-        if len(self.val) or len(self.probe):
-            self._emit(event)
-        if improved:
-            self._keep_best()
-
-    def _judge(self, eval_loss: float | None, general_loss: float | None) -> bool:
-        """Note an evaluation in the state. Returns whether it is the best so far."""
-        state, patience = self.state, self.job.recipe.early_stopping_patience
-        if state.step == 0:
-            state.base_eval_loss, state.general_base = eval_loss, general_loss
-        elif eval_loss is not None:
-            state.plateau.see(eval_loss)
-        best = state.best_loss
-        improved = eval_loss is None or (math.isfinite(eval_loss) and (best is None or eval_loss < best))
-        if improved:
-            state.best_step, state.best_loss, state.general_best = state.step, eval_loss, general_loss
-            state.evaluations_without_gain = 0
-        else:
-            state.evaluations_without_gain += 1
-            if patience and state.evaluations_without_gain >= patience and not state.stopped_because:
-                state.stopped_because = (
-                    f"early stopping: no gain in {patience} evaluations after step {state.best_step}"
-                )
-        return improved
-
-    def _mean_loss(self, rows: Rows) -> float:
-        while True:
-            try:
-                loss = mean_loss(*row_losses(self.pack, rows, self.state.eval_rows))
-                break
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                cause = str(error)
-            # outside the handler: the exception keeps the failed pass's tensors alive
-            self.state.eval_rows = self._halved("per_device_eval_batch_size", self.state.eval_rows, cause)
-        self.state.tokens_eval += int(rows.lengths[rows.supervised > 0].sum())
-        return loss
+        """Look at every slot that is due, all in one forward pass; log; keep parameters that are the best so far."""
+        due = [slot for slot in self.slots if slot.evaluation_due()]
+        self._write_lines(due)
+        val = measure(self._seats.pack, due, lambda slot: slot.val)
+        probe = measure(self._seats.pack, due, lambda slot: slot.probe)
+        for slot in due:
+            with _alone(slot):
+                if slot.failure is None and slot.note_evaluation(val.get(slot), probe.get(slot)):
+                    slot_files.keep_best(slot, self._seats)
 
     # --- training ---------------------------------------------------------------------------------------------
 
     def train_step(self) -> None:
-        """One optimizer update and its log line. Waits for the device only when a line is due."""
+        """One update of every slot. Waits for the device only when somebody's line is due."""
         began = time.perf_counter()
-        state, recipe = self.state, self.job.recipe
-        window = step_window(self.train, seed=recipe.seed, step=state.step, rows_per_step=recipe.effective_batch_size)
-        learning_rate = recipe.learning_rate * self.schedule.multiplier(state.step)
-        if recipe.lr_scheduler_type == "reduce_lr_on_plateau":
-            learning_rate *= state.plateau.factor
-        loss_K = self._forward_backward(window)
-        norm_K = self.optimizer.update([learning_rate], loss_K)
-        state.step += 1
-        state.tokens_train += window.tokens
-        event = {**self._stamp(), "learning_rate": learning_rate, "seconds": self._seconds(), "rows": window.numbers}
-        self._pending.append((event, window.supervised > 0, torch.stack([loss_K.double(), norm_K])))
-        if state.step % recipe.logging_steps == 0 or state.step in self.evaluated_at or state.step in self.saved_at:
-            self._log_pending()
-        state.train_seconds += time.perf_counter() - began
+        step = self._forward_backward()
+        if step is None:
+            return
+        loss_K, windows = step
+        rates = [slot.learning_rate() for slot in self.slots]
+        norm_K = self._seats.optimizer.update(rates, loss_K)
+        lines = [slot.note_step(window, rate) for slot, window, rate in zip(self.slots, windows, rates, strict=True)]
+        self._unread.append((lines, torch.stack([loss_K.double(), norm_K])))
+        self._write_lines([slot for slot in self.slots if slot.lines_due()])
+        self.steps += 1
+        taken_s = time.perf_counter() - began
+        for slot in self.slots:
+            slot.state.train_seconds += taken_s
 
-    def _forward_backward(self, window: Window) -> torch.Tensor:
-        state = self.state
+    def _forward_backward(self) -> tuple[torch.Tensor, list[Window]] | None:
+        """Losses and what they are of; in smaller pieces as long as memory runs out; None: nothing fits."""
         while True:
+            windows = [slot.window() for slot in self.slots]
+            micro_rows = [slot.state.micro_rows for slot in self.slots]
             try:
-                return forward_backward(
-                    self.pack, [window], step=state.step, micro_rows=state.micro_rows, loss_scale=self.loss_scale
+                loss_K = forward_backward(
+                    self._seats.pack,
+                    windows,
+                    step=[slot.state.step for slot in self.slots],
+                    micro_rows=micro_rows,
+                    loss_scale=self._seats.loss_scale,
                 )
+                return loss_K, windows
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 cause = str(error)
-            state.micro_rows = self._halved(
-                "per_device_train_batch_size", min(state.micro_rows, len(window.indexes)), cause
-            )
+            # outside the handler: the exception keeps the failed pass's tensors alive. Parameters are as they were
+            free(self.base.device)
+            rows = max(min(size, len(window.indexes)) for size, window in zip(micro_rows, windows, strict=True))
+            if rows > 1:
+                self._room.fewer_rows(self.slots, rows)
+            elif self.K > 1:
+                self._park(self._room.fewer_slots(self.slots))
+            else:
+                self.slots[0].failure = no_room(self.slots[0], cause)
+                return None
 
-    def _halved(self, key: str, rows: int, cause: str) -> int:
-        if rows == 1:
-            raise RunFailed(
-                f"out of memory after step {self.state.step} with one row at a time: {cause.splitlines()[0]}",
-                hint="lower max_length, or set gradient_checkpointing: true, or method: qlora",
-                code="out_of_memory",
-            )
-        if self.base.device.type == "cuda":
-            torch.cuda.empty_cache()
-        half = math.ceil(rows / 2)
-        self.notes.append(
-            f"out of memory after step {self.state.step}: {key} {rows} -> {half}, the effective batch stays as it is"
-        )
-        return half
+    def _write_lines(self, slots: Sequence[Slot]) -> None:
+        """Read the numbers of all steps since the last reading, at once; write the lines of these slots."""
+        if slots:
+            self._read()
+        for slot in slots:
+            with _alone(slot):
+                slot.write_lines()
 
-    def _log_pending(self) -> None:
-        """Read the losses of the steps since the last line, all at once; write the newest and every non-finite one."""
-        if not self._pending:
-            return
-        values = torch.stack([numbers for _, _, numbers in self._pending])[:, :, 0].tolist()
-        for place, ((event, supervised, _), (loss, norm)) in enumerate(
-            zip(self._pending, values, strict=True), start=1
-        ):
-            finite = math.isfinite(loss) and math.isfinite(norm)
-            if supervised:
-                event |= {"loss": loss, "grad_norm": norm}
-                self._count_non_finite(event["step"], finite)
-            if place == len(self._pending) or (supervised and not finite):
-                self._emit(event)
-        self._pending.clear()
+    def _read(self) -> None:
+        unread, self._unread = self._unread, []
+        if unread:
+            values = torch.cat([numbers_2K for _, numbers_2K in unread], dim=1).tolist()
+            lines = [line for step, _ in unread for line in step]
+            for line, loss, grad_norm in zip(lines, *values, strict=True):
+                line.loss, line.grad_norm = loss, grad_norm
 
-    def _count_non_finite(self, step: int, finite: bool) -> None:
-        state = self.state
-        state.non_finite_in_a_row = 0 if finite else state.non_finite_in_a_row + 1
-        if state.non_finite_in_a_row >= MOST_NON_FINITE and not state.stopped_because:
-            state.stopped_because = f"non-finite loss since step {step - state.non_finite_in_a_row + 1}"
-
-    # --- what is written --------------------------------------------------------------------------------------
+    # --- checkpoints ------------------------------------------------------------------------------------------
 
     def checkpoint_due(self) -> bool:
-        state = self.state
-        due = state.step in self.saved_at or bool(state.stopped_because)
-        return self.job.run is not None and due and state.step > 0 and self._saved_step != state.step
+        return any(slot.checkpoint_due() for slot in self.slots)
 
     def checkpoint(self) -> None:
-        """Write everything that makes the next step, the best parameters so far included."""
-        assert self.job.run is not None
-        self.state.seconds = self._seconds()
-        self._started = time.perf_counter()
-        tensors = {"params": self.pack.params_KP, **self.optimizer.state()}
-        if self.state.best_step != self.state.step:
-            tensors["best"] = self.best_KP
-        save_checkpoint(self.job.run.checkpoints, self.state.step, self.state.to_json(), tensors)
-        self._saved_step = self.state.step
+        for slot in self.slots:
+            if slot.checkpoint_due():
+                with _alone(slot):
+                    slot_files.checkpoint(slot, self._seats)
 
-    def restore(self) -> None:
-        """Go on from the newest whole checkpoint, or from the start when there is none; say so in the metrics."""
-        if self.job.run is None:
-            return
-        shapes = {name: tensor.shape for name, tensor in self.optimizer.state().items()}
-        found, faults = newest_checkpoint(self.job.run.checkpoints, {"params": self.pack.params_KP.shape, **shapes})
-        self.notes += faults
-        if found is not None:
-            self.state.take(found.state)
-            self._saved_step = found.step
-            self.pack.params_KP.copy_(found.tensors["params"])
-            self.optimizer.load(found.tensors)
-            self.best_KP = found.tensors.get("best", found.tensors["params"]).clone()
-            self._write_best()  # a kill may have come between a newer best/ and its checkpoint
-        self._emit({"resumed_at": self.state.step})
+    # --- coming -----------------------------------------------------------------------------------------------
 
-    def _keep_best(self) -> None:
-        self.best_KP.copy_(self.pack.params_KP)
-        if self.state.step > 0:  # an untrained adapter is written only if it is still the best at the end
-            self._write_best()
+    def admit(self, job: Job) -> int:
+        """One more run, for the next row that is free. Returns its index.
 
-    def _write_best(self) -> None:
-        run = self.job.run
-        if run is None:
-            return
-        now_KP = self.pack.params_KP.clone() if self.state.best_step != self.state.step else None
-        self.pack.params_KP.copy_(self.best_KP)
-        write_folder(run.best, self._fill_best)
-        if now_KP is not None:
-            self.pack.params_KP.copy_(now_KP)
+        Raises UsageError when the pack has no room for it: a rank above the largest of the first jobs, other layers.
+        """
+        self._seats.pack.check_room(fit(self.base, job.recipe).spec)
+        slot = self._slot(job)
+        self.waiting.append(slot)
+        return slot.index
 
-    def _fill_best(self, folder: Path) -> None:
-        if self.pack.full:
-            save_full(self.pack, folder, self.base.tokenizer)
-        else:
-            save_peft(self.pack, 0, folder, base_name=self.base.folder)
+    def branch(self, index: int, job: Job) -> int:
+        """A run that begins as a copy of what run ``index`` is now, and follows its own recipe from here.
 
-    def _emit(self, event: dict[str, Any]) -> None:
-        because = self._log.emit(event)
-        if because and not self.state.stopped_because:
-            self.state.stopped_because = because
+        Parameters, optimizer state, cursor, counts and best so far are the trunk's: with the same rows and rates up
+        to here (an absolute warm-up, a stable phase) it becomes what the separate run would be. Its folder gets the
+        trunk's metrics and a checkpoint at once. It goes before others that wait. Returns its index.
+        Raises UsageError for another rank, alpha or target than the trunk's.
+        """
+        trunk = self.find(index)
+        ours, theirs = trunk.fitting.spec, fit(self.base, job.recipe).spec
+        if (ours.rank, ours.scale, ours.layers) != (theirs.rank, theirs.scale, theirs.layers):
+            raise UsageError("a branch has its trunk's lora_rank, lora_alpha and lora_target")
+        slot = self._slot(job)
+        slot.carried = self._seats.carry(trunk.seat) if trunk.carried is None else dict(trunk.carried)
+        slot.follow(trunk)
+        with _alone(slot):
+            slot_files.copy_history(slot, trunk)
+            slot_files.checkpoint(slot, self._seats)
+        self.waiting.appendleft(slot)
+        return slot.index
 
-    # --- endings ----------------------------------------------------------------------------------------------
+    def stop(self, index: int, because: str) -> None:
+        """End a run after one more evaluation."""
+        self.find(index).stop(because)
+
+    def _slot(self, job: Job) -> Slot:
+        fitting = fit(self.base, job.recipe)
+        check_together([*(known.recipe for known in self._jobs), job.recipe], [*self._fittings, fitting])
+        slot = Slot(len(self._jobs), job, fitting, self._tables)
+        self._jobs.append(job)
+        self._fittings.append(fitting)
+        return slot
+
+    def _seat(self, row: int) -> None:
+        """Let the first who waits take a row, anew or with what it carries."""
+        slot = self.waiting.popleft()
+        self.slots[row : row + 1] = [slot]
+        with _alone(slot):
+            slot.sit(row)
+            self._seats.assign(row, slot.job.recipe, slot.fitting)
+            if slot.carried is not None:
+                self._seats.load(row, slot.carried)
+        if not slot.begun:
+            self._begin(slot)
+        slot.carried = None
+
+    def _begin(self, slot: Slot) -> None:
+        with _alone(slot):
+            slot.begin(partial(self._on_event, slot.index))
+            if slot.carried is not None:  # a branch: its best so far is its trunk's
+                slot_files.write_best(slot, self._seats)
+                return
+            slot.best_1P = self._seats.params(slot.seat).to("cpu", copy=True)
+            if self._resume:
+                slot_files.restore(slot, self._seats)
+
+    # --- going ------------------------------------------------------------------------------------------------
+
+    def ended(self) -> bool:
+        """Whether somebody leaves, or somebody who waits may have a row."""
+        return any(slot.over() for slot in self.slots) or (bool(self.waiting) and self._room.slots > self.K)
+
+    def finish(self) -> None:
+        """Who ended leaves, and what came of it is told; who waits takes a row; rows without anybody go."""
+        self._read()
+        free_rows = [slot.seat for slot in self.slots if slot.over()]
+        for row in free_rows:
+            self._tell(self.slots[row])
+        while free_rows and self.waiting:
+            self._seat(free_rows.pop(0))
+        self._keep([row for row in range(len(self.slots)) if row not in free_rows])
+        while self.slots and self.waiting and self._room.slots > self.K:
+            self._seats.select([*range(self.K), 0])
+            self._seat(self.K - 1)
+        self._room.share(self.slots)
+
+    def _tell(self, slot: Slot) -> None:
+        run, only = slot.job.run, len(self._jobs) == 1
+        with _alone(slot):
+            if slot.failure is None and run is not None and not run.best.exists():
+                slot_files.write_best(slot, self._seats)
+        if only and slot.failure is None:
+            self._seats.put(slot.seat, slot.best_1P)
+        slot.close()
+        kept = self._seats.pack if only else None
+        self.outcomes[slot.index] = slot.failure or slot.result(kept, self._peak.peak_GiB())
+        self._on_done(slot.index, self.outcomes[slot.index])
+
+    def _keep(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these; the pack itself stays when none is left."""
+        if rows:
+            self._seats.select(rows)
+        self.slots = [self.slots[row] for row in rows]
+        for row, slot in enumerate(self.slots):
+            slot.sit(row)
+
+    def _park(self, slots: Sequence[Slot]) -> None:
+        """Let slots wait, with what they have; they come before those that have not begun."""
+        self._read()
+        for slot in slots:
+            slot.rise(self._seats.carry(slot.seat))
+        self.waiting.extendleft(reversed(slots))
+        self._keep([row for row, slot in enumerate(self.slots) if slot not in slots])
+        self._room.share(self.slots)
 
     def interrupt(self) -> NoReturn:
-        """Leave a checkpoint and go, as the user asked."""
-        self._log_pending()
-        run, step = self.job.run, self.state.step
-        if run is None:
-            raise Interrupted(f"interrupted after step {step}")
-        if step > 0 and self._saved_step != step:
-            self.checkpoint()
-        raise Interrupted(f"interrupted after step {step}", hint=f"tunewright train --resume {run.path}")
+        """Leave a checkpoint of every run that has begun, and go, as the user asked."""
+        self._write_lines(self.slots)
+        begun = [slot for slot in (*self.slots, *self.waiting) if slot.state.step > 0]
+        for slot in begun:
+            with _alone(slot):
+                slot_files.checkpoint(slot, self._seats)
+        steps = sorted({slot.state.step for slot in begun}) or [0]
+        after = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+        raise Interrupted(f"interrupted after {after}", hint=self._resume_hint)
 
-    def finish(self) -> TrainResult:
-        """Put the best parameters back and count up."""
-        state = self.state
-        self.pack.params_KP.copy_(self.best_KP)
-        if self.job.run is not None and not self.job.run.best.exists():
-            write_folder(self.job.run.best, self._fill_best)
-        rise = None
-        if state.general_best is not None and state.general_base is not None:
-            rise = state.general_best - state.general_base
-        return TrainResult(
-            steps=state.step,
-            tokens_train=state.tokens_train,
-            tokens_eval=state.tokens_eval,
-            base_eval_loss=state.base_eval_loss,
-            eval_loss=state.best_loss,
-            best_step=state.best_step,
-            general_rise=rise,
-            train_seconds=state.train_seconds,
-            tokens_per_s=state.tokens_train / state.train_seconds if state.train_seconds else 0.0,
-            peak_GiB=self._peak.peak_GiB(),
-            stopped_because=state.stopped_because,
-            pack=self.pack,
-            notes=tuple(self.notes),
-        )
 
-    def _stamp(self) -> dict[str, Any]:
-        state = self.state
-        return {"step": state.step, "epoch": state.step / self.per_epoch, "tokens": state.tokens_train}
-
-    def _seconds(self) -> float:
-        return self.state.seconds + time.perf_counter() - self._started
+@contextmanager
+def _alone(slot: Slot) -> Iterator[None]:
+    """What goes wrong here ends this slot, and leaves its neighbours alone."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except TunewrightError as error:
+        slot.failure = error

@@ -17,22 +17,29 @@ from tunewright.engine.pack import Pack
 
 
 def forward_backward(
-    pack: Pack, windows: Sequence[Window], *, step: int, micro_rows: int, loss_scale: float = 1.0
+    pack: Pack,
+    windows: Sequence[Window],
+    *,
+    step: int | Sequence[int],
+    micro_rows: int | Sequence[int],
+    loss_scale: float = 1.0,
 ) -> torch.Tensor:
     """Losses of the K slots on their windows, float32 [K] on the device; the gradients are in ``pack.grads_KP``.
 
+    ``step``, ``micro_rows``: one number for all slots, or one for each: where it is in its run, and how it is cut.
     Gradients are those of ``loss_scale`` times the loss. A slot without a supervised token has a loss of NaN, 0 / 0,
     and so is not updated. Raises torch's out-of-memory errors: the gradients are then void, parameters untouched.
     """
     tokens_K = [window.supervised for window in windows]
     pack.grads_KP.zero_()
-    pack.switch.training, pack.switch.step = True, step
+    pack.switch.training = True
+    pack.switch.step_K = [step] * pack.K if isinstance(step, int) else step
     loss_K = torch.zeros(pack.K, device=pack.device)
     try:
         for micro, batch in enumerate(micro_batches(windows, micro_rows, pack.device)):
             if len(batch.at) == 0:
                 continue
-            pack.switch.micro = micro
+            pack.switch.micro, pack.switch.rows_K = micro, batch.rows_K
             with pack.computing():
                 nll_S = token_nll(pack.model, batch)
             # a split rather than index_add: its sums have one order on every device

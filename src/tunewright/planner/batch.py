@@ -5,7 +5,8 @@ from __future__ import annotations
 from tunewright.planner.adapter import COMFORTABLE_ROWS, memory_of
 from tunewright.planner.draft import Draft
 from tunewright.planner.guide_ranges import guides_on
-from tunewright.planner.memory import MemoryLine, budget_GiB
+from tunewright.planner.measured import NOISE_SOURCE, batch_advice
+from tunewright.planner.memory import LIBRARIES_GIB, MemoryLine, budget_GiB
 from tunewright.planner.sources import BATCH_BIAS, KEY_HYPERPARAMETERS, MASTERING, TUNEWRIGHT, title
 from tunewright.planner.steps import steps_per_epoch
 from tunewright.planner.tasks import EFFECTIVE_BATCH, memory_row
@@ -32,6 +33,18 @@ def effective_batch_for(rows: int, epochs: float) -> int:
 
 
 def _effective(draft: Draft) -> tuple[int, str]:
+    """Rows a step, and where they come from: the usual rule, corrected by a measured noise scale."""
+    effective, said = _usual_effective(draft)
+    facts = draft.facts
+    if facts.noise is None or facts.vram_GiB is not None:
+        return effective, said
+    advice = batch_advice(effective, facts.noise, facts.data.rows, draft["num_train_epochs"])
+    if advice.effective == effective:
+        return effective, f"{said}; {advice.why}"
+    return advice.effective, f"effective {advice.effective}, {advice.why}"
+
+
+def _usual_effective(draft: Draft) -> tuple[int, str]:
     if draft.facts.vram_GiB is not None:
         return EFFECTIVE_BATCH, f"effective {EFFECTIVE_BATCH}, which every row of the guide's memory table can make"
     rows, epochs = draft.facts.data.rows, draft["num_train_epochs"]
@@ -48,6 +61,13 @@ def _room(draft: Draft) -> tuple[MemoryLine, MemoryLine, bool]:
     return memory.train, memory.eval, memory.measured
 
 
+def _budget_GiB(draft: Draft, measured: bool) -> float:
+    """What a run may take. A GPU's peak is counted by torch, which does not see its own context."""
+    machine = draft.facts.machine
+    unseen_GiB = LIBRARIES_GIB["cuda"] if measured and machine.device == "cuda" else 0.0
+    return max(0.0, budget_GiB(machine) - unseen_GiB)
+
+
 def per_device_train_batch_size(draft: Draft) -> PlannedValue:
     """The largest power of two of rows that fits and divides the effective batch.
 
@@ -55,7 +75,7 @@ def per_device_train_batch_size(draft: Draft) -> PlannedValue:
     taken, so that more memory never means a smaller batch.
     """
     train, _, measured = _room(draft)
-    room_GiB = budget_GiB(draft.facts.machine)
+    room_GiB = _budget_GiB(draft, measured)
     fitting = max(1, train.rows_within(room_GiB))
     target, because = _target_rows(draft)
     tight = draft["gradient_checkpointing"] or draft["method"] == "qlora"
@@ -65,7 +85,11 @@ def per_device_train_batch_size(draft: Draft) -> PlannedValue:
         f"({'measured' if measured else 'estimated'}; total = {train.fixed_GiB:.2f} + rows x {train.per_row_GiB:.3f}).",
         _table_said(draft),
     )
-    return PlannedValue("per_device_train_batch_size", value, why, f"{KEY_HYPERPARAMETERS}; {TUNEWRIGHT}")
+    return PlannedValue("per_device_train_batch_size", value, why, f"{KEY_HYPERPARAMETERS}; {_batch_source(draft)}")
+
+
+def _batch_source(draft: Draft) -> str:
+    return TUNEWRIGHT if draft.facts.noise is None else NOISE_SOURCE
 
 
 def _target_rows(draft: Draft) -> tuple[int, str]:
@@ -94,7 +118,8 @@ def gradient_accumulation_steps(draft: Draft) -> PlannedValue:
         "Less memory means fewer rows at once and more accumulation, never another effective batch.",
         guides_on("effective_batch_size", batch * value),
     )
-    return PlannedValue("gradient_accumulation_steps", value, why, BATCH_BIAS)
+    source = BATCH_BIAS if draft.facts.noise is None else f"{BATCH_BIAS}; {NOISE_SOURCE}"
+    return PlannedValue("gradient_accumulation_steps", value, why, source)
 
 
 def per_device_eval_batch_size(draft: Draft) -> PlannedValue:
@@ -103,7 +128,7 @@ def per_device_eval_batch_size(draft: Draft) -> PlannedValue:
     It never takes more memory than a training step does, so that training alone decides the peak.
     """
     train, evaluation, measured = _room(draft)
-    room_GiB = min(budget_GiB(draft.facts.machine), train.at(draft["per_device_train_batch_size"]))
+    room_GiB = min(_budget_GiB(draft, measured), train.at(draft["per_device_train_batch_size"]))
     value = power_of_two_below(min(MOST_EVAL_ROWS, max(1, evaluation.rows_within(room_GiB))))
     why = (
         f"No gradients are kept, so {counted(value, 'row')} take about {evaluation.at(value):.2f} of "

@@ -9,7 +9,7 @@ from tunewright.planner.draft import Draft
 from tunewright.planner.sources import UNDERSTANDING, title
 from tunewright.planner.steps import evaluation_every, steps_per_epoch, total_steps
 from tunewright.planner.words import counted, figure
-from tunewright.schema.facts import MachineFacts
+from tunewright.schema.facts import MachineFacts, ModelFacts
 from tunewright.schema.plan import Cost
 from tunewright.schema.recipe import Recipe
 
@@ -61,7 +61,7 @@ def throughput_flops(machine: MachineFacts, precision: str) -> float | None:
 
 
 def predicted_cost(draft: Draft) -> Cost:
-    """Steps and tokens exactly, peaks estimated (or measured), seconds guessed; None where nothing is known."""
+    """Steps and tokens exactly, peaks and seconds estimated or measured; no seconds where nothing is known."""
     recipe, facts = draft.recipe(), draft.facts
     rows = rows_with_replay(facts.data.rows, recipe)
     batch, accumulation = recipe.per_device_train_batch_size, recipe.gradient_accumulation_steps
@@ -83,13 +83,21 @@ def predicted_cost(draft: Draft) -> Cost:
 
 def _seconds(draft: Draft, recipe: Recipe, total: int, per_epoch: int, tokens: int) -> float | None:
     facts = draft.facts
+    evaluations = math.ceil(total / evaluation_every(recipe, total, per_epoch)) + 1
+    eval_tokens = evaluations * facts.data.val_rows * facts.data.tokens / facts.data.rows
+    if facts.pace is not None:
+        return tokens / facts.pace.train_tokens_per_s + eval_tokens / facts.pace.eval_tokens_per_s
     flops = throughput_flops(facts.machine, recipe.precision)
     if flops is None:
         return None
-    evaluations = math.ceil(total / evaluation_every(recipe, total, per_epoch)) + 1
-    eval_tokens = evaluations * facts.data.val_rows * facts.data.tokens / facts.data.rows
     trained = FLOPS_FULL if recipe.method == "full" else FLOPS_ADAPTER
     recomputed = FLOPS_FORWARD if recipe.gradient_checkpointing else 0.0
     work = facts.model.parameters * ((trained + recomputed) * tokens + FLOPS_FORWARD * eval_tokens)
-    batches = total * recipe.gradient_accumulation_steps
-    return work / flops + batches * facts.model.layers * SMALL_STEP_S.get(facts.machine.device, 0.0) * trained
+    return work / flops + launching_s(recipe, total, facts.model, facts.machine)
+
+
+def launching_s(recipe: Recipe, steps: int, model: ModelFacts, machine: MachineFacts) -> float:
+    """Seconds that ``steps`` optimizer steps take however few rows they have: launching the work, not doing it."""
+    trained = FLOPS_FULL if recipe.method == "full" else FLOPS_ADAPTER
+    batches = steps * recipe.gradient_accumulation_steps
+    return batches * model.layers * SMALL_STEP_S.get(machine.device, 0.0) * trained

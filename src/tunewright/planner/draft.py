@@ -9,6 +9,7 @@ from typing import Any
 
 from tunewright.planner.memory import MeasuredMemory
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
+from tunewright.schema.measured import NoiseScale, Pace
 from tunewright.schema.plan import PlannedValue
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import make_recipe
@@ -18,13 +19,18 @@ OTHER_WARMUP = MappingProxyType({"warmup_steps": "warmup_ratio", "warmup_ratio":
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a rule may look at. ``vram_GiB``: the memory named with --vram, None when it was not named."""
+    """All that a rule may look at. ``vram_GiB``: the memory named with --vram, None when it was not named.
+
+    ``measured``, ``pace``, ``noise``: what was measured on this machine with this data, None where it was not.
+    """
 
     data: DataFacts
     model: ModelFacts
     machine: MachineFacts
     vram_GiB: float | None = None
     measured: MeasuredMemory | None = None
+    pace: Pace | None = None
+    noise: NoiseScale | None = None
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ USABLE_SHARE = {"cuda": 0.9, "cpu": 0.7}
 
 @dataclass(frozen=True)
 class MemoryLine:
-    """``fixed_GiB + rows x per_row_GiB``."""
+    """``fixed_GiB + rows x per_row_GiB``. ``ceiling_rows``: so many rows were tried and ran out of memory."""
 
     fixed_GiB: float
     per_row_GiB: float
+    ceiling_rows: int | None = None
 
     def at(self, rows: int) -> float:
         """Peak for ``rows`` rows at once, GiB.
@@ -51,6 +52,8 @@ class MemoryLine:
         if self.at(1) > budget_GiB:
             return 0
         most = 2**20  # beyond any batch; a row that costs nothing must not divide by zero
+        if self.ceiling_rows is not None:
+            return min(self.ceiling_rows - 1, MemoryLine(self.fixed_GiB, self.per_row_GiB).rows_within(budget_GiB))
         if self.per_row_GiB * most <= budget_GiB - self.fixed_GiB:
             return most
         return int((budget_GiB - self.fixed_GiB) / self.per_row_GiB)
@@ -79,8 +82,9 @@ def fitted(small: tuple[int, float], large: tuple[int, float]) -> MemoryLine:
 
     Raises UsageError when both points have the same number of rows.
 
-    >>> fitted((1, 2.5), (4, 4.0))
-    MemoryLine(fixed_GiB=2.0, per_row_GiB=0.5)
+    >>> line = fitted((1, 2.5), (4, 4.0))
+    >>> line.fixed_GiB, line.per_row_GiB
+    (2.0, 0.5)
     """
     (few, few_GiB), (many, many_GiB) = sorted((small, large))
     if few == many:
@@ -132,6 +136,11 @@ def estimated(model: ModelFacts, machine: MachineFacts, load: Load) -> Memory:
     one_layer = load.length * _kept_per_token(model, bytes_each) / max(1, model.layers)
     training = _activations(model, load, bytes_each, one_layer) + 2 * logits
     return Memory(MemoryLine(fixed_GiB, training / GIB), MemoryLine(fixed_GiB, (one_layer + logits) / GIB))
+
+
+def slot_state_GiB(model: ModelFacts, load: Load) -> float:
+    """What one more slot on the same base holds: its weights, gradients and moments, GiB."""
+    return _training_state(model, load) / GIB
 
 
 def _weights(model: ModelFacts, load: Load, bytes_each: float) -> float:

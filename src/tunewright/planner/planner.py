@@ -23,6 +23,7 @@ from tunewright.planner.stages import stages_for
 from tunewright.planner.tasks import check_vram, task_values, vram_values
 from tunewright.schema.errors import DataError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
+from tunewright.schema.measured import NoiseScale, Pace
 from tunewright.schema.plan import Plan, PlannedValue, Stage
 from tunewright.schema.recipe_io import KEYS, make_recipe
 
@@ -88,6 +89,8 @@ def make_plan(
     task: str | None = None,
     vram_GiB: float | None = None,
     measured: MeasuredMemory | None = None,
+    pace: Pace | None = None,
+    noise: NoiseScale | None = None,
 ) -> Plan:
     """A plan whose every recipe key has a value, a reason and a source.
 
@@ -96,6 +99,8 @@ def make_plan(
     task     : simple, regular or complex: the guide's rank and alpha for such a task
     vram_GiB : plan for a GPU of this memory instead of ``machine``
     measured : two fitted memory lines; they replace the estimate and overrule the guide's memory table
+    pace     : measured tokens per second; they replace the guess at the seconds
+    noise    : the measured gradient noise scale; it may change how many rows make a step
 
     Raises DataError without training rows, RecipeError for given values that cannot be meant (all at once),
     UsageError for an unknown preset or task.
@@ -103,7 +108,7 @@ def make_plan(
     if data.rows < 1:
         raise DataError("no training rows: nothing can be planned", hint="tunewright check DATA")
     check_vram(vram_GiB)
-    facts = Facts(data, model, _machine_for(machine, vram_GiB), vram_GiB, measured)
+    facts = Facts(data, model, _machine_for(machine, vram_GiB), vram_GiB, measured, pace, noise)
     chosen = find_preset(preset) if preset else None
     draft = Draft(facts).with_values(_given_values(given, model))
     draft = draft.with_values(task_values(task) if task else ())
@@ -177,5 +182,6 @@ def _finished(draft: Draft, preset: Preset | None) -> Plan:
 
 def _stages(draft: Draft) -> tuple[Stage, ...]:
     """Raw text alone asks for a second stage of general instructions; instructions alone are one stage."""
-    rows = draft.facts.data.rows
-    return stages_for(rows, None) if draft["stage"] == "pt" else stages_for(None, rows)
+    data = draft.facts.data
+    # raw text is counted in documents, not in the blocks they are joined to
+    return stages_for(max(1, data.distinct_prompts), None) if draft["stage"] == "pt" else stages_for(None, data.rows)

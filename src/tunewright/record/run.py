@@ -69,9 +69,9 @@ class Run:
         """Change some fields of run.json and renew the heartbeat."""
         self.write("run.json", {**self.read(), **fields, "heartbeat": time.time()})
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Add one event to metrics.jsonl: a whole line in one write. A half line left by a kill is closed first."""
-        line = jsonio.dumps(event)
+    def append(self, *events: Mapping[str, Any]) -> None:
+        """Add events to metrics.jsonl: whole lines in one write. A half line left by a kill is closed first."""
+        line = b"".join(jsonio.dumps(event) for event in events)
         with storage_errors(self.metrics_path):
             handle = os.open(self.metrics_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             try:

@@ -9,6 +9,7 @@ from tunewright.reporter.exam_section import exam_section
 from tunewright.reporter.figure import overlay_figure
 from tunewright.reporter.run_sections import cost_facts, record_section, settings_section, use_section
 from tunewright.reporter.run_view import RunView, TuningRun, TuningView, View
+from tunewright.reporter.sweep_section import sweep_blocks
 from tunewright.reporter.tree import (
     Block,
     Bullets,
@@ -87,7 +88,7 @@ def _tuning_document(view: TuningView) -> Document:
 def _story(view: TuningView) -> Section:
     """What each run showed, what was changed and why, and why it ended."""
     blocks: list[Block] = [Paragraph(one_line(problem), "warn") for problem in view.problems]
-    blocks.append(runs_table(view))
+    blocks += sweep_blocks(view) if view.about.get("kind") == "sweep" else [runs_table(view)]
     curves = [(run.name, run.view.curve) for run in view.runs if run.view and run.view.curve]
     overlay = overlay_figure(curves, view.best) if len(curves) > 1 else None
     if overlay is not None:

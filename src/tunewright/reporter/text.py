@@ -159,7 +159,7 @@ def row_lines(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[boo
 
 
 def runs_table(runs: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bool = False) -> str:
-    """The lines of ``runs ls`` as a table: mappings with run, status, model, eval_loss, health, started.
+    """The lines of ``runs ls`` as a table: mappings with name (or run), status, model, eval_loss, health, started.
 
     >>> print(runs_table([{"run": "/runs/a", "status": "finished", "eval_loss": 0.3}]).splitlines()[0].rstrip())
     run  status    model  validation loss  curve  started
@@ -172,7 +172,7 @@ def runs_table(runs: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bo
         loss = load.number(run.get("eval_loss"))
         rows.append(
             (
-                Path(str(run.get("run", ""))).name,
+                one_line(run.get("name") or Path(str(run.get("run", ""))).name, 120),
                 one_line(run.get("status") or "unknown", 20),
                 Path(one_line(run.get("model") or "", 200)).name,
                 figure(loss) if loss is not None else "",

@@ -19,7 +19,7 @@ RUN_MARKS = ("run.json", "recipe.yaml", "metrics.jsonl")
 
 
 def read_view(path: Path) -> View:
-    """The view of a run folder or of a tuning folder.
+    """The view of a run folder, or of a tuning's or sweep's.
 
     Missing and damaged files are said in ``problems``. Raises UsageError when the folder is neither.
     """
@@ -118,7 +118,8 @@ def _resumes(events: list[dict[str, Any]]) -> tuple[tuple[int, ...], Series]:
 def _read_tuning(path: Path) -> TuningView:
     problems = load.Problems()
     about = load.json_object(path, "tuning.json", problems)
-    runs = tuple(_tuning_run(path, raw, problems) for raw in load.items(about.get("runs")))
+    listed = load.items(about.get("runs")) or [cell for cell in load.items(about.get("cells")) if "status" in cell]
+    runs = tuple(_tuning_run(path, raw, problems) for raw in listed)
     best = Path(load.text(load.mapping(about.get("best")).get("run"))).name
     exam = load.as_exam(about.get("exam"))
     if exam is None:

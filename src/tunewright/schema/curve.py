@@ -66,6 +66,8 @@ class Curve:
     config           : the recipe keys that are known, under Tunewright's names; possibly empty
     batch_rows       : step -> 1-based row numbers of that step's batch, when the trainer recorded them
     objective        : "nll", or "reward" when the log has reward columns (DPO, GRPO, PPO): then loss is no NLL
+    replaced         : training losses of a branch the run left when it was resumed from an earlier step
+    notes            : what had to be decided to read the log, one sentence each
     """
 
     kind: str
@@ -81,6 +83,8 @@ class Curve:
     config: Mapping[str, Any] = field(default_factory=dict)
     batch_rows: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     objective: str = "nll"
+    replaced: Series = EMPTY
+    notes: tuple[str, ...] = ()
 
     @property
     def logged_every(self) -> int:

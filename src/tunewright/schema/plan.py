@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tunewright.schema.measured import Measurement
 from tunewright.schema.recipe import Recipe
 
 
@@ -44,3 +45,4 @@ class Plan:
     predicted: Cost
     stages: tuple[Stage, ...] = ()
     warnings: tuple[str, ...] = ()
+    measured: Measurement | None = None

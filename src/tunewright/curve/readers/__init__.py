@@ -1,4 +1,4 @@
-"""One reader per log format: ``matches(path) -> bool`` looks at name and first bytes, ``read(path) -> Curve``.
+"""One reader per log format: ``matches(path) -> bool`` looks at name and first bytes, ``read(path) -> [Curve, ...]``.
 
 Order matters: the most specific first. Modules are imported when asked for, so that a rarely met format costs
 nothing at start.
@@ -7,21 +7,25 @@ nothing at start.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
 from tunewright.schema.curve import Curve
 
-NAMES = ("tunewright_run", "trainer_state", "trainer_log", "jsonl", "table")
+OF_FOLDERS = ("tunewright_run", "trainer_state", "trainer_log", "swift_log", "tensorboard", "wandb_run")
+"""Readers that know a folder as one run, the one that says most first: a finished Trainer's state has everything."""
+
+OF_FILES = ("trainer_log", "swift_log", "jsonl", "table", "studio_db", "wandb_run", "tensorboard", "printed")
+NAMES = tuple(dict.fromkeys((*OF_FOLDERS, *OF_FILES)))
 
 
 class Reader(Protocol):
-    """What every module here offers."""
+    """What every module here offers. ``columns``: the user's word on which column is what (metric -> column)."""
 
     def matches(self, path: Path) -> bool: ...
 
-    def read(self, path: Path) -> Curve: ...
+    def read(self, path: Path, columns: Mapping[str, str] | None = None) -> list[Curve]: ...
 
 
 def reader(name: str) -> Reader:
@@ -29,10 +33,6 @@ def reader(name: str) -> Reader:
     return cast(Reader, importlib.import_module(f"{__name__}.{name}"))
 
 
-def reader_for(path: Path) -> Reader | None:
+def reader_for(path: Path, names: Iterable[str] = NAMES) -> Reader | None:
     """The first reader that knows ``path``, or None."""
-    return next((found for found in _all() if found.matches(path)), None)
-
-
-def _all() -> Iterator[Reader]:
-    return (reader(name) for name in NAMES)
+    return next((found for found in map(reader, names) if found.matches(path)), None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunewright.curve.collect import Collector
-from tunewright.curve.json_text import parse, read_lines
-from tunewright.curve.names import known
+from tunewright.curve.collect import Collector, Columns
+from tunewright.curve.json_text import parse, read_rows
+from tunewright.curve.names import names_loss
 from tunewright.schema.curve import Curve
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -18,22 +18,22 @@ def matches(path: Path) -> bool:
     """A .jsonl file whose first lines hold a loss under a known name."""
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with open(path, "rb") as file:
         lines = [file.readline(65536) for _ in range(LOOKED_AT)]
     return any(_has_loss(line) for line in lines)
 
 
-def _has_loss(line: str) -> bool:
+def _has_loss(line: bytes) -> bool:
     try:
-        value = parse(line) if line.strip() else None
+        value = parse(line.removeprefix(b"\xef\xbb\xbf")) if line.strip() else None
     except ValueError:
         return False
-    return isinstance(value, dict) and not known(value).keys().isdisjoint({"loss", "eval_loss"})
+    return isinstance(value, dict) and names_loss(value)
 
 
-def read(path: Path) -> Curve:
+def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The curve of the file. Raises DataError when no line has a loss or too many lines are broken."""
-    collected = Collector()
-    for _, row in read_lines(path):
-        collected.add(row)
-    return collected.curve("jsonl", path)
+    collected = Collector(columns)
+    for rows in read_rows(path):
+        collected.add_all(rows)
+    return [collected.curve("jsonl", path)]

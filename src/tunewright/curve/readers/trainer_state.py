@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tunewright.curve.collect import Collector
+from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_object
 from tunewright.curve.names import to_float, to_step
 from tunewright.schema.curve import Curve
@@ -27,7 +27,7 @@ def matches(path: Path) -> bool:
     return path.name == FILE or (path.suffix == ".json" and path.is_file() and _looks_like_state(path))
 
 
-def read(path: Path) -> Curve:
+def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The curve of a trainer_state.json, or of the newest one in a folder. Raises DataError."""
     file = newest(path) if path.is_dir() else path
     if file is None:
@@ -36,11 +36,12 @@ def read(path: Path) -> Curve:
     history = state.get("log_history")
     if not isinstance(history, list):
         raise DataError(f"{file}: no log_history in it, so it is not a Trainer state")
-    collected = Collector()
+    collected = Collector(columns)
     for row in history:
         if isinstance(row, dict):
             collected.add(row)
-    return collected.curve("trainer_state", file, total_steps=to_step(state.get("max_steps")), config=_config(state))
+    total = to_step(state.get("max_steps"))
+    return [collected.curve("trainer_state", file, total_steps=total, config=_config(state))]
 
 
 def newest(folder: Path) -> Path | None:

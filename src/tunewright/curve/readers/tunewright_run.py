@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tunewright.curve.collect import Collector
-from tunewright.curve.json_text import read_lines, read_object, read_text
+from tunewright.curve.beside import read_yaml
+from tunewright.curve.collect import Collector, Columns
+from tunewright.curve.json_text import read_object, read_rows
 from tunewright.curve.names import to_step
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
@@ -23,27 +24,28 @@ def matches(path: Path) -> bool:
     return any((folder / mark).is_file() for mark in MARKS) or (path / METRICS_FILE).is_file()
 
 
-def read(path: Path) -> Curve:
+def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The run's curve. Raises DataError when nothing was logged yet or a file is damaged."""
     folder = path.parent if path.name == METRICS_FILE else path
     metrics = folder / METRICS_FILE
     if not metrics.is_file():
         raise DataError(f"{folder}: a run folder without {METRICS_FILE}: it logged nothing yet")
-    collected = Collector()
-    for _, event in read_lines(metrics):
+    collected = Collector(columns)
+    for event in (event for events in read_rows(metrics) for event in events):
         resumed = to_step(event.get("resumed_at"))
         if resumed is not None:
             collected.resumed_at(resumed)
         else:
             collected.add(event)
     about = _object(folder / "run.json")
-    return collected.curve(
+    curve = collected.curve(
         "tunewright",
         folder,
         total_steps=_planned_steps(folder),
         eval_rows=_validation_rows(about),
         config=_recipe(folder / "recipe.yaml"),
     )
+    return [curve]
 
 
 def _planned_steps(folder: Path) -> int | None:
@@ -61,15 +63,4 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _recipe(path: Path) -> dict[str, Any]:
-    """The recipe's keys as plain values. Reading YAML costs more than reading the curve, so it is imported here."""
-    if not path.is_file():
-        return {}
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    yaml = YAML(typ="safe", pure=True)
-    try:
-        value = yaml.load(read_text(path))
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
-    return {str(key): item for key, item in value.items() if item is not None} if isinstance(value, dict) else {}
+    return read_yaml(path) if path.is_file() else {}

@@ -9,7 +9,7 @@ from tunewright.doctor.view import View
 
 def detect(view: View) -> Answer:
     """Fires when the last evaluation is more than 1.3 times the training loss around it."""
-    if len(view.evals) < 2 or not view.enough:
+    if len(view.evals) < 2 or not view.some:
         return None
     step, value = int(view.evals.steps[-1]), float(view.evals.values[-1])
     near = view.train_near(step)

@@ -10,7 +10,7 @@ from tunewright.doctor.view import View
 def detect(view: View) -> Answer:
     """Fires when the last learning rate is above half of the peak after more than one epoch of a complete run."""
     rate = view.rate
-    if len(rate) < th.FEWEST_LOSSES.value or not view.ended or view.epochs is None or view.epochs <= 1.05:
+    if len(rate) < th.FEWEST_RATES.value or not view.ended or view.epochs is None or view.epochs <= 1.05:
         return None
     peak, last = float(rate.values.max()), float(rate.values[-1])
     if peak <= 0 or last <= 0.5 * peak:

@@ -12,10 +12,11 @@ from tunewright.doctor.view import View
 def detect(view: View) -> Answer:
     """Fires when more than the last 15 % of the run were below 1 % of the peak learning rate."""
     rate = view.rate
-    if len(rate) < th.FEWEST_LOSSES.value or float(rate.values.max()) <= 0:
+    if len(rate) < th.FEWEST_RATES.value or float(rate.values.max()) <= 0:
         return None
     alive = np.flatnonzero(rate.values >= th.ZERO_LR.value * rate.values.max())
-    since = int(rate.steps[alive[-1]])
+    # a coarse log does not say when within the interval it reached zero: the later end counts
+    since = int(rate.steps[min(alive[-1] + 1, len(rate) - 1)]) if view.every > 1 else int(rate.steps[alive[-1]])
     share = (int(rate.steps[-1]) - since) / max(int(rate.steps[-1]), 1)
     if share <= th.ZERO_TAIL.value:
         return None

@@ -1,8 +1,11 @@
-"""Steps of the training loss at epoch boundaries: rows seen before are already known. Information."""
+"""Rows seen before are already known: steps of the training loss at epoch boundaries, or a training loss that falls
+on after validation has stopped. Information."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from tunewright.doctor import statistics as st
 from tunewright.doctor import thresholds as th
@@ -10,9 +13,15 @@ from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 
 _FEWEST_PER_EPOCH = 10
+_CAUSES = ("repeated epochs over little data", "learning rate high enough to learn rows by heart")
 
 
 def detect(view: View) -> Answer:
+    """Steps at epoch boundaries, or a training loss that falls on and on after validation has stopped falling."""
+    return _steps(view) or _apart(view)
+
+
+def _steps(view: View) -> Answer:
     """J = 1 - exp(opening level of an epoch - closing level of the one before), in windows of a tenth of an epoch,
     less what the epoch's own trend explains. Fires above 15 % with z > 4 at any boundary."""
     per_epoch = view.curve.steps_per_epoch
@@ -39,8 +48,32 @@ def detect(view: View) -> Answer:
         f"the training loss drops by {percent(share)} where epoch {boundary + 1} begins: rows seen before are memorised"
     )
     evidence = {"step_down": share, "z": worst / error, "after_epoch": boundary, "boundaries": len(jumps)}
-    causes = ("repeated epochs over little data", "learning rate high enough to learn rows by heart")
-    return found("memorising", (step, view.last_step), why, evidence, causes)
+    return found("memorising", (step, view.last_step), why, evidence, _CAUSES)
+
+
+def _apart(view: View) -> Answer:
+    """Since its lowest point validation never came back to it, while the training loss fell by a third or more
+    (z > 6) and ended below half of validation: what is learned there is the rows themselves."""
+    evals, best = view.evals, view.best if len(view.evals) else 0
+    after = len(evals) - 1 - best
+    if not view.some or after < th.APART_EVALS.value or int(evals.steps[best]) == 0:
+        return None
+    since = int((view.loss.steps <= evals.steps[best]).sum())
+    width = min(view.tail, max(3, since))
+    if len(view.y) - since < 2 * width:
+        return None
+    fell = view.level(max(0, since - width), since + 1) - view.level(-view.tail, len(view.y))
+    error = st.median_error(view.noise, width, view.tail)
+    ratio = float(np.median(evals.values[-after:])) / max(math.exp(view.level(-view.tail, len(view.y))), 1e-300)
+    if fell < -math.log1p(-th.APART_FALL.value) or fell < th.APART_Z.value * error or ratio < th.APART_RATIO.value:
+        return None
+    step = int(evals.steps[best])
+    why = (
+        f"since validation was lowest at step {step}, the training loss fell {percent(-st.relative(-fell))} more and "
+        f"validation is {ratio:.1f} times as high: the rows are being learned by heart"
+    )
+    evidence = {"train_fell_since": -st.relative(-fell), "z": fell / error, "ratio": ratio, "evals_since": after}
+    return found("memorising", (step, view.last_step), why, evidence, _CAUSES)
 
 
 def _trend(view: View, first: int, last: int) -> float:

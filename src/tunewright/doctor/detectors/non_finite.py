@@ -7,6 +7,7 @@ is 0 right after a log: from then on it prints exactly ``0.0``. Signatures measu
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
@@ -25,7 +26,7 @@ def detect(view: View) -> Answer:
     """Fires on any non-finite loss, on two or more zeros that hide one, and when most steps were skipped."""
     if masked_signature(view) is not None:
         return None
-    return _training(view) or _evaluation(view) or _skipped(view)
+    return _training(view) or _evaluation(view) or _broken_end(view) or _skipped(view)
 
 
 def masked_signature(view: View) -> str | None:
@@ -46,8 +47,18 @@ def masked_signature(view: View) -> str | None:
     if share >= th.MASKED_SHARE.value and bad[0]:
         zeros_only = bool(np.all(view.hidden[bad]))
         return "all" if logged or zeros_only else None
-    comes_back = not bad[-1] and bool(np.all(view.hidden[bad]))
-    return "rows" if comes_back and share >= th.ISOLATED_ZEROS.value else None
+    isolated = bool(np.all(view.hidden[bad])) and _comes_back(bad, certain=bool(logged))
+    return "rows" if isolated and share >= th.ISOLATED_ZEROS.value else None
+
+
+def _comes_back(bad: NDArray[np.bool_], *, certain: bool) -> bool:
+    """Whether normal losses follow bad ones. A log may end among bad ones: without gradients to tell (``certain``),
+    that stretch may be no longer than twice the ones before, or it is a NaN that came to stay."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], bad.astype(np.int8), [0]])))
+    lengths = ends[1::2] - ends[::2]
+    if not bad[-1]:
+        return True
+    return len(lengths) > 1 and (certain or int(lengths[-1]) <= 2 * int(lengths[:-1].max()) + 2)
 
 
 def _training(view: View) -> Finding | None:
@@ -100,6 +111,19 @@ def _evaluation(view: View) -> Finding | None:
     causes = ("validation rows without a supervised token", "overflow in fp16 during evaluation")
     evidence = {"first_step": int(steps[0]), "points": len(steps), "of": len(evals), "where": "eval_loss"}
     return found("non_finite", (int(steps[0]), int(steps[-1])), why, evidence, causes)
+
+
+def _broken_end(view: View) -> Finding | None:
+    """The last gradients are NaN while the losses look normal: coarse logging has averaged the NaN away."""
+    grads: Series = view.curve.grad_norm
+    wrong = ~np.isfinite(grads.values)
+    ending = len(wrong) if wrong.all() else int(np.argmin(wrong[::-1]))
+    if ending < th.BROKEN_END.value or ending == len(wrong) or view.every < 2:
+        return None
+    steps = grads.steps[-ending:]
+    why = f"the gradient norm is not finite from step {steps[0]} to the end: the losses there are averages that hide it"
+    evidence = {"first_step": int(steps[0]), "points": ending, "of": len(grads), "where": "grad_norm"}
+    return found("non_finite", (int(steps[0]), int(steps[-1])), why, evidence, _CAUSES)
 
 
 def _skipped(view: View) -> Finding | None:

@@ -22,12 +22,12 @@ _FEWEST = 40
 def detect(view: View) -> Answer:
     """On the last three quarters of the run, without trend and epoch steps: von Neumann ratio
     ``eta = mean(diff(r)^2) / var(r)`` below 1, slow amplitude ``sqrt(var(r) - mean(diff(r)^2) / 2)`` above 0.10, and
-    little net movement. Or three swings of 10 % of the validation loss, or one large one made good later. Abstains
-    when validation is calm.
+    little net movement. Or three swings of 10 % of the validation loss, or one large one made good later, or a
+    training loss that first rose far above its beginning. Abstains when validation is calm.
     """
-    by_validation = _swinging_validation(view)
-    if by_validation is not None:
-        return by_validation
+    early = _swinging_validation(view) or _training_hump(view)
+    if early is not None:
+        return early
     if len(view.y) < _FEWEST:
         return None
     start = len(view.y) // 4
@@ -105,6 +105,31 @@ def _hump(view: View, y: st.Floats) -> Finding | None:
     over = "above the untouched model" if untouched else "above its lowest before"
     why = f"the validation loss rose to {loss:.3f} at step {step}, {percent(st.relative(rise))} {over}, and fell again"
     return found("oscillation", (int(view.evals.steps[0]), step), why, evidence, _CAUSES)
+
+
+def _training_hump(view: View) -> Finding | None:
+    """The training loss rose above its very beginning early on and came back: a blow-up that a sparse validation
+    misses. Medians of neighbouring points, against the spread of single ones (batches may differ a lot)."""
+    if not view.enough or view.loss.steps[0] > th.START_STEPS.value:
+        return None
+    width = max(3, len(view.y) // 40)
+    blocks = st.block_medians(view.y[: len(view.y) // 2], width)
+    peak = int(np.argmax(blocks)) if len(blocks) > 1 else 0
+    rise = float(blocks[peak] - blocks[0]) if peak else 0.0
+    spread = max(view.noise, float(np.std(np.diff(view.y))) / math.sqrt(2))
+    seen = [v for s, v in zip(view.evals.steps, view.evals.values, strict=True) if s <= view.loss.steps[peak * width]]
+    least = th.HUMP.value if len(seen) > 1 else th.HUMP_UNSEEN.value
+    if rise <= math.log1p(least) or rise <= th.DIVERGED_Z.value * st.median_error(spread, width, width):
+        return None
+    if len(seen) > 1 and max(seen[1:]) <= seen[0]:
+        return None  # validation fell all the way: the data came in an order
+    step = int(view.loss.steps[min(peak * width + width // 2, len(view.y) - 1)])
+    evidence = {"rise": st.relative(rise), "peak_step": step, "peak_loss": math.exp(float(blocks[peak]))}
+    why = (
+        f"the training loss rose to {math.exp(float(blocks[peak])):.3f} around step {step}, "
+        f"{percent(st.relative(rise))} above its beginning, and fell again"
+    )
+    return found("oscillation", (int(view.loss.steps[0]), step), why, evidence, _CAUSES)
 
 
 def _calm_validation(view: View) -> bool:

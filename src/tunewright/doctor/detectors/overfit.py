@@ -24,16 +24,17 @@ def detect(view: View) -> Answer:
     Fires when the lower bound GL - 2 errors is above 3 %, with two rises since the minimum (one is enough above
     10 %), and the training loss did not rise as well. From 10 evaluations on 3 errors are taken off and the median
     of the last three must pass too: the lowest of many is low by luck. So a run that early stopping ended right
-    after its minimum passes unless the rise is clear. Abstains without evaluations or with a single one.
+    after its minimum passes unless the rise is clear. Few evaluations that rise every single time show little
+    noise, whatever their second differences say. Abstains without evaluations or with a single one.
     """
     if len(view.evals) < 2:
         return Abstention("overfit", "no validation loss to compare with" if not len(view.evals) else "one evaluation")
     values, steps = view.evals.values, view.evals.steps
     best, last = view.best, len(view.evals) - 1
     rise = float(values[last]) / float(values[best]) - 1
-    error = view.eval_noise * math.sqrt(2)
     rises = int(np.sum(np.diff(values[best:]) > 0))
-    clear = rise > th.OVERFIT_CLEAR.value and rise > 4 * error
+    error = _noise(view, rises) * math.sqrt(2)
+    clear = rise > th.OVERFIT_CLEAR.value and rise > 4 * error and view.ended  # a living run may come back
     if float(values[last] - values[best]) < th.LEAST_NATS.value:
         return _undecided(view, error)
     if _sure_rise(view, error) <= th.OVERFIT_RISE.value or not (clear or rises >= th.OVERFIT_RISES.value):
@@ -58,6 +59,16 @@ def detect(view: View) -> Answer:
         f"({rises} rises) while the training loss did not"
     )
     return found("overfit", (int(steps[best]), int(steps[last])), why, evidence, _CAUSES)
+
+
+def _noise(view: View, rises: int) -> float:
+    """Noise of one evaluation; not taken from the bend at the minimum where few evaluations rise every single time."""
+    steady = rises == len(view.evals) - 1 - view.best
+    if len(view.evals) >= th.MANY_EVALS.value or not steady or rises < th.OVERFIT_RISES.value:
+        return view.eval_noise
+    # two rises in a row come by chance once in six, three once in 24
+    assumed = th.EVAL_NOISE_TWO_RISES if rises == th.OVERFIT_RISES.value else th.EVAL_NOISE_UNKNOWN
+    return min(view.eval_noise, assumed.value)
 
 
 def _sure_rise(view: View, error: float) -> float:

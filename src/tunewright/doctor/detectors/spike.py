@@ -15,6 +15,7 @@ from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention, Severity
 
 _FEWEST_BEFORE = 10
+_FEWEST_AROUND = 3
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ def detect(view: View) -> Answer:
     Recovering spikes are information (occasional spikes are normal); one that stays, or several with the same
     rows, a warning that names the rows.
     """
-    if not view.enough:
+    if not view.some:
         return None
     spikes = spikes_of(view)
-    if sum(s.last - s.first + 1 for s in spikes) > max(3, th.SPIKE_SHARE.value * len(view.y)):
+    share = th.SPIKE_SHARE.value * len(view.y)
+    points = sum(s.last - s.first + 1 for s in spikes)  # a stretch of bad batches is one event, but not half the run
+    if len(spikes) > max(3, share) or points > max(_FEWEST_BEFORE, 3 * share):
         return Abstention(
             "spike", f"{len(spikes)} jumps in {len(view.y)} points: the batches differ, no event stands out"
         )
@@ -57,14 +60,37 @@ def spikes_of(view: View) -> list[Spike]:
     for i in suspects.tolist():
         past = y[max(0, i - window) : i][~flagged[max(0, i - window) : i]]
         if len(past) < _FEWEST_BEFORE:
+            if _alone(y, i, view.noise):
+                flagged[i] = True
+                figures[i] = (height := float(y[i] - max(y[i - 1], y[i + 1])), height / view.noise)
             continue
-        middle = float(np.median(past))
-        spread = max(1.4826 * float(np.median(np.abs(past - middle))), view.noise)
-        height = float(y[i]) - middle
+        level, spread = _local(past)
+        spread = max(spread, view.noise)
+        height = float(y[i]) - level
         if height > math.log(th.SPIKE_FACTOR.value) and height > th.SPIKE_Z.value * spread:
             flagged[i] = True
             figures[i] = (height, height / spread)
     return _grouped(view, figures)
+
+
+def _alone(y: st.Floats, i: int, noise: float) -> bool:
+    """Whether one of the first points, or of a coarse log, stands far above both its neighbours and all since."""
+    if i < _FEWEST_AROUND or i + 1 >= len(y) or len(y) > 4 * _FEWEST_BEFORE:
+        return False
+    least = max(math.log(th.SPIKE_ALONE.value), th.SPIKE_Z.value * noise)
+    return float(y[i] - max(y[i - 1], y[i + 1], y[i - 2])) > least
+
+
+def _local(past: st.Floats) -> tuple[float, float]:
+    """(level, spread) of the points just before, their trend taken off: on a steep descent the spread around a plain
+    median is the descent's, and would hide any spike. The slope is that between the medians of the two halves; the
+    level errs upwards, so that a curve that flattens makes no spikes."""
+    half = len(past) // 2
+    first, second = float(np.median(past[:half])), float(np.median(past[half:]))
+    slope = (second - first) / (len(past) / 2)
+    rest = past - slope * np.arange(len(past))
+    spread = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    return max(float(np.median(past[-_FEWEST_BEFORE:])), second + slope * len(past) / 4), spread
 
 
 def _suspects(y: st.Floats, noise: float, window: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
@@ -113,13 +139,14 @@ def _report(view: View, spikes: list[Spike]) -> Answer:
     worst = max(spikes, key=lambda s: s.factor)
     stays = [s for s in spikes if s.recovered is False]
     again = _returning_rows(view, steps)
+    unknown = not stays and spikes[-1].recovered is None
     rows = again or tuple(view.curve.batch_rows.get(int(view.loss.steps[worst.peak]), ()))
     evidence = {
         "count": len(spikes),
         "at_steps": steps[:20],
         "factor": worst.factor,
         "z": worst.z,
-        "recovered": not stays,
+        "recovered": None if unknown else not stays,
         "grad_norm_first": _gradient_first(view, worst),
         "returning_rows": list(again),
     }
@@ -128,6 +155,8 @@ def _report(view: View, spikes: list[Spike]) -> Answer:
         end = "and the loss stayed up"
     elif again:
         end = f"and it returns with the same rows ({', '.join(map(str, again[:8]))})"
+    elif unknown:
+        end = "and the log ends before it could come back"
     else:
         end = "and the loss came back"
     many = "a spike" if len(spikes) == 1 else f"{len(spikes)} spikes, the largest"

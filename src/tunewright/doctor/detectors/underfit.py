@@ -26,7 +26,7 @@ def detect(view: View) -> Answer:
     """
     if not view.ended:
         return None
-    if len(view.evals) >= th.FEWEST_EVALS.value:
+    if len(view.evals) >= th.FEWEST_EVALS.value or _three_falling(view):
         return _by_validation(view)
     if not view.enough:
         return None
@@ -34,6 +34,11 @@ def detect(view: View) -> Answer:
         why = "too few evaluations, and in repeated epochs the training loss falls by memorising too"
         return Abstention("underfit", why)
     return _by_training(view)
+
+
+def _three_falling(view: View) -> bool:
+    """Three evaluations that fall each time: enough to ask whether the last fall was more than noise."""
+    return len(view.evals) == 3 and bool(np.all(np.diff(view.evals.values) < 0))
 
 
 def log_fit(steps: st.Floats, values: st.Floats) -> tuple[float, float]:
@@ -54,7 +59,7 @@ def _by_validation(view: View) -> Answer:
     starved = _starved_gain(view, more)
     gain = -math.expm1(-max(falling, starved))  # in log-loss, so that no fit promises more than all of it
     if falling < th.UNDERFIT_GAIN.value and starved <= 0:
-        return None
+        return _within_noise(view, fell)
     evidence = {
         "eval_loss": end,
         "fell_last_third": fell,
@@ -69,6 +74,15 @@ def _by_validation(view: View) -> Answer:
         f"a fit predicts about {percent(gain)} more from one more epoch"
     )
     return found("underfit", (int(2 * last / 3), int(last)), why, evidence, _CAUSES)
+
+
+def _within_noise(view: View, fell: float) -> Abstention | None:
+    """A fall that would count were it not for how much single evaluations vary."""
+    least = th.DETECTABLE_Z.value * _noise_of_fall(view)
+    if not th.UNDERFIT_DROP.value <= fell < least:
+        return None
+    because = f"the last third of the run brought {percent(fell)}, and single evaluations vary by {percent(least / 3)}"
+    return Abstention("underfit", because, float(f"{least:.3g}"))
 
 
 def _eval_at(view: View, step: float) -> float:

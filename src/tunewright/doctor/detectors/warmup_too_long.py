@@ -12,11 +12,11 @@ from tunewright.doctor.view import View
 def detect(view: View) -> Answer:
     """Fires when the learning rate first comes within 1 % of its peak after 40 % of a complete run."""
     rate = view.rate
-    if len(rate) < th.FEWEST_LOSSES.value or not view.ended or float(rate.values.max()) <= 0:
+    if len(rate) < th.FEWEST_RATES.value or not view.ended or float(rate.values.max()) <= 0:
         return None
     place = int(np.argmax(rate.values >= 0.99 * rate.values.max()))
     peak = int(rate.steps[place])
-    share = peak / max(view.last_step, 1)
+    share = (peak - view.every + 1) / max(view.last_step, 1)  # a coarse log may show the peak so much later
     if share <= th.LATE_PEAK.value or not _rises(rate.values[: place + 1]):
         return None
     why = f"the learning rate reached its peak only at step {peak}, {percent(share)} into the run"

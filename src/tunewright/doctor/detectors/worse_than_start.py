@@ -36,7 +36,7 @@ def detect(view: View) -> Answer:
 
 def _by_evaluation(view: View) -> Answer:
     base, last = float(view.evals.values[0]), float(view.evals.values[-1])
-    change = math.log(last / base)
+    change = math.log(last) - math.log(base)
     error = view.eval_noise * math.sqrt(2)
     if change <= math.log1p(th.WORSE_EVAL.value) or change <= th.WORSE_Z.value * error:
         return None

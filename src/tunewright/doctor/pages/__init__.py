@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """what it is, how it is computed, what looks alike, what to do, where that comes from."""
+    """what it is, how it is computed, what looks alike, what to do, where that comes from, the limits it goes by."""
 
     what: str
     how: str
     lookalikes: str
     do: str
     sources: tuple[str, ...]
+    thresholds: tuple[str, ...] = ()
 
 
 G0 = "LLM Fine-Tuning Guide: Understanding Training Parameters (2025-10)"

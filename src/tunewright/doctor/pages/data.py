@@ -34,6 +34,7 @@ PAGES = {
         lookalikes="Zeros that never end are a NaN (non_finite); zeros after tiny losses are rounding.",
         do="tunewright check DATA: longer max_length, or remove rows without an answer.",
         sources=("Signatures measured with transformers 5.23.0", STUDY),
+        thresholds=("FEWEST_ZEROS", "ISOLATED_ZEROS", "ROUNDED_ZERO"),
     ),
     "truncated": Page(
         what="Rows are cut off by max_length.",
@@ -44,10 +45,18 @@ PAGES = {
     ),
     "noisy_labels": Page(
         what="Many training answers are wrong or random.",
-        how="Training loss far above validation at the same weights, measured on a sample.",
-        lookalikes="Dropout and harder training rows raise it a little too.",
+        how="Over the last half of the run validation / training stays below 0.8 at every evaluation, and the training "
+        "loss fell less than half as far (in logs) as validation did.",
+        lookalikes="Validation up to a tenth below training is normal. Heavy dropout raises the training loss (then "
+        "there is no verdict), and so do training rows that are simply harder. A constant ratio is scale_mismatch.",
         do="Read the rows with the highest loss and clean them.",
         sources=(f"{G0}: clean, accurate data beats fancy hyperparameters", STUDY),
+        thresholds=(
+            "NOISY_EVALS",
+            "NOISY_RATIO",
+            "DETECTABLE_Z",
+            "HEAVY_DROPOUT",
+        ),
     ),
     "duplicates": Page(
         what="Rows occur several times.",
@@ -58,10 +67,22 @@ PAGES = {
     ),
     "val_shift": Page(
         what="Validation rows are of another kind than the training rows.",
-        how="Loss of the untouched model on both.",
-        lookalikes="A small gap at step 0 is chance.",
+        how="Within the first epoch, before any row is repeated, the training loss falls 10 % or more and validation "
+        "by less than a quarter of that; or validation is above 1.5 times the training loss there.",
+        lookalikes="The same few rows many times in the training data look alike: check DATA tells. A rise of "
+        "validation is overfit, not this.",
         do="Hold out validation rows from the same source (val_size).",
         sources=(STUDY,),
+        thresholds=(
+            "EPOCH_SLACK",
+            "START_STEPS",
+            "FEWEST_LOSSES",
+            "SHIFT_TRAIN_FALL",
+            "SHIFT_Z",
+            "OVERFIT_RISE",
+            "SHIFT_SHARE",
+            "SHIFT_RATIO",
+        ),
     ),
     "no_stop_token": Page(
         what="The end of the answer is never trained on, so generation does not stop.",

@@ -13,6 +13,11 @@ PAGES = {
         do="Look at the number of trainable parameters, at the learning-rate column, and, with gradient checkpointing, "
         "at enable_input_require_grads.",
         sources=("TrainCheck (OSDI 2025)", STUDY),
+        thresholds=(
+            "START_STEPS",
+            "CONSTANT_EVAL",
+            "FEWEST_LOSSES",
+        ),
     ),
     "no_learning": Page(
         what="The loss does not fall beyond its noise.",
@@ -23,6 +28,17 @@ PAGES = {
         do="Check template and column mapping; learning rate x 5-10 as a probe of 50-100 steps; then rank x 4; a "
         "sanity run on 100-200 rows for 3-5 epochs.",
         sources=(f"{G3}, 2.4", f"{G2}: loss not decreasing", STUDY),
+        thresholds=(
+            "FEWEST_STEPS",
+            "DETECTABLE_Z",
+            "LEARNED_EVAL",
+            "LEARNED_SE",
+            "NOISIEST",
+            "LEARNED",
+            "START_STEPS",
+            "FEWEST_EVALS",
+            "EVAL_NOISE_UNKNOWN",
+        ),
     ),
     "plateau": Page(
         what="Nine tenths of the fall came early and the second half brought nothing while the learning rate was high.",
@@ -31,5 +47,10 @@ PAGES = {
         lookalikes="Every healthy run flattens, and a decaying learning rate flattens any curve.",
         do="Let the learning rate decay; if the level is not good enough: other data, or a larger rank.",
         sources=(f"{G0}: consistent plateau means adjust learning rate", STUDY),
+        thresholds=(
+            "LEARNED",
+            "PLATEAU_T90",
+            "PLATEAU_Z",
+        ),
     ),
 }

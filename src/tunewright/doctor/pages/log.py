@@ -7,10 +7,17 @@ from tunewright.doctor.pages import STUDY, Page
 PAGES = {
     "scale_mismatch": Page(
         what="Training and validation loss are logged on different scales.",
-        how="Validation / training below 0.4 and the same (spread below 10 %) at three or more evaluations.",
-        lookalikes="Wrong answers in the training data raise the training loss too, but not by a constant factor.",
+        how="Validation / training over the first quarter of the run, validation interpolated: below 0.45, while the "
+        "training loss falls along with validation or the ratio stays the same.",
+        lookalikes="Wrong answers in the training data raise the training loss too, but then it does not fall along.",
         do="Update the trainer; divide the training loss by the accumulation steps when reading it.",
         sources=("Gradient accumulation fix in transformers 4.46 (2024-10)", STUDY),
+        thresholds=(
+            "SCALE_POINTS",
+            "SCALE_RATIO",
+            "LEARNED",
+            "SCALE_SPREAD",
+        ),
     ),
     "not_an_nll": Page(
         what="The loss is no negative log-likelihood: a preference or reinforcement run (DPO, GRPO, PPO).",
@@ -25,6 +32,10 @@ PAGES = {
         lookalikes="A short run that was logged at every step can be judged.",
         do="logging_steps 1 for runs below 500 steps, and an evaluation at step 0 (eval_on_start).",
         sources=(STUDY,),
+        thresholds=(
+            "FEWEST_LOSSES",
+            "FEWEST_EVALS",
+        ),
     ),
     "prefix_log": Page(
         what="The log ends before the planned end.",

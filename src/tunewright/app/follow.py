@@ -1,0 +1,254 @@
+"""watch: a run seen while it is made, by reading only what its files gained since the last look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tunewright.curve.json_text import parse
+from tunewright.curve.names import to_float, to_step
+from tunewright.curve.read import read_curves
+from tunewright.doctor.diagnose import diagnose
+from tunewright.doctor.live import LiveCurve, event_of
+from tunewright.record.run import Run, find_runs
+from tunewright.schema.curve import Curve
+from tunewright.schema.errors import DataError
+from tunewright.schema.finding import Diagnosis
+
+METRICS, TRAINER_LOG, CALLBACK_FOLDER = "metrics.jsonl", "trainer_log.jsonl", "tunewright"
+MOST_AT_ONCE = 64 * 2**20
+"""Bytes read in one look; a log that is longer already is taken in several."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What can be seen of a run right now.
+
+    status       : "waiting" (nothing logged yet), "running", or how it ended
+    curve        : None while waiting
+    diagnosis    : the last reading of the curve
+    total_steps  : None when nobody knows
+    seconds_left : None without a plan or a speed
+    """
+
+    path: str
+    status: str
+    curve: Curve | None = None
+    diagnosis: Diagnosis | None = None
+    total_steps: int | None = None
+    seconds_left: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status not in ("waiting", "running", "planned")
+
+    @property
+    def step(self) -> int:
+        return self.curve.last_step if self.curve else 0
+
+    def __json__(self) -> dict[str, Any]:
+        curve = self.curve
+        return {
+            "path": self.path,
+            "status": self.status,
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "seconds_left": self.seconds_left,
+            "loss": float(curve.loss.values[-1]) if curve and len(curve.loss) else None,
+            "eval_loss": float(curve.eval_loss.values[-1]) if curve and len(curve.eval_loss) else None,
+            "base_eval_loss": curve.base_eval_loss if curve else None,
+            "health": self.diagnosis.health if self.diagnosis else None,
+            "findings": self.diagnosis.findings if self.diagnosis else (),
+        }
+
+
+class Follower(Protocol):
+    """One way of following a log: ``look`` takes in what is new and says what there is."""
+
+    def look(self) -> Sight: ...
+
+
+def follow(path: str | Path) -> Follower:
+    """Follows a run folder, a trainer's output folder, a tuning (its newest run), or a log file.
+
+    Raises DataError when there is nothing of the kind at ``path``.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise DataError(f"{place}: no such file or folder", hint="tunewright runs ls")
+    if (place / "tuning.json").is_file():
+        return Newest(place)
+    log, run = _log_of(place)
+    return Lines(log, run) if log is not None else Whole(place)
+
+
+def _log_of(place: Path) -> tuple[Path | None, Run | None]:
+    """The file to follow line by line, and the run folder it belongs to."""
+    if place.is_file():
+        run = Run(place.parent.absolute()) if place.name == METRICS else None
+        return (place if place.suffix in (".jsonl", ".ndjson") else None), run
+    for folder in (place, *_newest_first(place, f"{CALLBACK_FOLDER}*")):
+        if any((folder / mark).is_file() for mark in ("run.json", METRICS)):
+            return folder / METRICS, Run(folder.absolute())
+    log = place / TRAINER_LOG
+    return (log if log.is_file() else None), None
+
+
+def _newest_first(place: Path, pattern: str) -> list[Path]:
+    found = [path for path in place.glob(pattern) if path.is_dir()]
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+class Lines:
+    """A JSONL log followed by its byte offset; a log that became shorter was started again and is read anew."""
+
+    def __init__(self, log: Path, run: Run | None) -> None:
+        self._log, self._run = log, run
+        self._offset, self._rest, self._speed = 0, b"", Speed()
+        self._live = self._new()
+        self._diagnosis: Diagnosis | None = None
+        self._ended, self._count = False, 0
+
+    def _new(self) -> LiveCurve:
+        plan = to_step(_predicted(self._run).get("steps")) if self._run else None
+        live = LiveCurve("tunewright" if self._run else "jsonl", total_steps=plan)
+        live.path = str(self._run.path if self._run else self._log)
+        return live
+
+    def look(self) -> Sight:
+        rows = self._new_rows()
+        for row in rows:
+            self._take(row)
+        curve = self._live.curve()
+        status = self._status(curve)
+        if not len(curve.loss) and not len(curve.eval_loss):
+            return Sight(self._live.path, status if status != "running" else "waiting")
+        over = status not in ("running", "waiting", "planned")
+        if self._diagnosis is None or (rows and (self._live.due or over)):
+            self._diagnosis = self._live.read()
+        total = self._live.total_steps
+        left = None if over else self._speed.left(curve.last_step, total)
+        return Sight(self._live.path, status, curve, self._diagnosis, total, left)
+
+    def _new_rows(self) -> list[dict[str, Any]]:
+        try:
+            size = self._log.stat().st_size
+            if size < self._offset:
+                self._offset, self._rest, self._live = 0, b"", self._new()
+            with open(self._log, "rb") as file:
+                file.seek(self._offset)
+                data = self._rest + file.read(MOST_AT_ONCE)
+                self._offset = file.tell()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataError(f"{self._log}: cannot be read: {error.strerror}") from None
+        *lines, self._rest = data.split(b"\n")
+        return [row for line in lines if (row := _row(line)) is not None]
+
+    def _take(self, row: Mapping[str, Any]) -> None:
+        if "train_runtime" in row:
+            self._ended = True
+            return
+        event = event_of(row)
+        event |= {key: row[key] for key in ("rows", "resumed_at") if key in row}
+        if "step" not in event and "loss" in event:
+            self._count += 1
+            event["step"] = self._count
+        if "step" in event:
+            self._speed.see(event["step"], to_float(row.get("seconds")))
+        self._live.total_steps = to_step(row.get("total_steps", row.get("max_steps"))) or self._live.total_steps
+        self._live.add(event)
+
+    def _status(self, curve: Curve) -> str:
+        if self._run is not None and (self._run.path / "run.json").is_file():
+            return self._run.status()
+        total = self._live.total_steps
+        return "finished" if self._ended or (total and curve.last_step >= total) else "running"
+
+
+class Whole:
+    """A log that is written anew each time (trainer_state.json, CSV): read again when it changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._seen, self._speed = path, (0, 0), Speed()
+        self._sight = Sight(str(path), "waiting")
+        if not path.is_dir():
+            read_curves(path)  # says at once what is wrong with it
+
+    def look(self) -> Sight:
+        changed = self._changed()
+        if not changed:
+            return self._sight
+        try:
+            curve = read_curves(self._path)[0]
+        except DataError:
+            return self._sight  # half written, or nothing logged yet: the next look will tell
+        total = curve.total_steps
+        self._speed.see(curve.last_step, None)
+        over = total is not None and curve.last_step >= total
+        left = None if over else self._speed.left(curve.last_step, total)
+        self._sight = Sight(str(self._path), "finished" if over else "running", curve, diagnose(curve), total, left)
+        return self._sight
+
+    def _changed(self) -> bool:
+        files = [self._path] if self._path.is_file() else [*self._path.rglob("trainer_state.json")]
+        now = (max((file.stat().st_mtime_ns for file in files), default=0), len(files))
+        changed, self._seen = now != self._seen, now
+        return changed
+
+
+class Newest:
+    """A tuning: its newest run, and the next one when that begins. Over when the tuning is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tuning = Run(folder.absolute())
+        self._name = ""
+        self._inner: Lines | None = None
+
+    def look(self) -> Sight:
+        runs = find_runs(self._tuning.path)
+        status = self._tuning.status() if (self._tuning.path / "run.json").is_file() else "running"
+        if not runs:
+            return Sight(str(self._tuning.path), "waiting" if status == "running" else status)
+        if self._inner is None or runs[-1].name != self._name:
+            self._name, self._inner = runs[-1].name, Lines(runs[-1].metrics_path, runs[-1])
+        sight = self._inner.look()
+        ended = "running" if sight.over and status in ("running", "planned") else sight.status
+        return Sight(sight.path, ended, sight.curve, sight.diagnosis, sight.total_steps, sight.seconds_left)
+
+
+class Speed:
+    """Seconds per step: from the log's own clock when it has one, else from when steps were seen."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._last: tuple[int, float] | None = None
+
+    def see(self, step: int, seconds: float | None) -> None:
+        at = (step, time.monotonic() if seconds is None else seconds)
+        if self._first is None or step < self._first[0]:
+            self._first = at
+        self._last = at
+
+    def left(self, step: int, total: int | None) -> float | None:
+        if total is None or self._first is None or self._last is None or self._last[0] <= self._first[0]:
+            return None
+        took = (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+        return max(0.0, took * (total - step)) if took > 0 else None
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = parse(line.decode("utf-8-sig")) if line.strip() else None
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _predicted(run: Run) -> dict[str, Any]:
+    predicted = run.read("plan.json").get("predicted")
+    return predicted if isinstance(predicted, dict) else {}

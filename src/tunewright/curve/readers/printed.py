@@ -1,0 +1,139 @@
+r"""What a trainer printed: rows such as ``{'loss': 1.2, 'learning_rate': 2e-05, 'epoch': 0.1}`` in captured output.
+
+Newer Trainers print numbers as texts ("{'loss': '1.2'"). The rows carry no step. With the progress bar in the same
+file the bar drawn after a row tells it ("12/395"), because printing a row redraws the bar. Without a bar the closing
+row tells the number of steps (run time x steps per second) and rows are spread evenly; else rows are counted, which is
+said. Colour codes, carriage returns and any other text are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tunewright.curve.collect import Collector, Columns
+from tunewright.curve.json_text import read_text
+from tunewright.curve.names import columns_of, to_float
+from tunewright.schema.curve import Curve
+from tunewright.schema.errors import DataError
+
+SUFFIXES = (".log", ".txt", ".out", ".err")
+LOOKED_AT = 2**18
+MOST_ROW = 4000
+"""Letters of a printed row; longer braces are something else."""
+
+_ROW = re.compile(rf"\{{[^{{}}]{{0,{MOST_ROW}}}\}}")
+_PAIR = re.compile(r"""['"]([^'"]{1,100})['"]\s*:\s*(?:'([^']*)'|"([^"]*)"|([^,'"{}]+))""")
+_BAR = re.compile(r"(?<![\w/.])(\d{1,12})/(\d{1,12}) \[")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_LOSS_ROW = re.compile(rb"""\{[^{}]{0,400}['"](?:eval_|train/|eval/)?loss['"]\s*:""")
+
+Bars = list[tuple[int, int]]
+"""(step, total) of progress bars in the order drawn"""
+
+
+def matches(path: Path) -> bool:
+    """A text file whose first or last part has a printed row with a loss."""
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    return has_printed_rows(path)
+
+
+def has_printed_rows(path: Path) -> bool:
+    """Whether printed rows are at the start or the end of a file of any name."""
+    with open(path, "rb") as file:
+        head = file.read(LOOKED_AT)
+        file.seek(max(0, path.stat().st_size - LOOKED_AT))
+        return bool(_LOSS_ROW.search((head + b"\n" + file.read(LOOKED_AT)).replace(b"\x00", b"")))
+
+
+def read(path: Path, columns: Columns | None = None) -> list[Curve]:
+    """The curve of the printed rows. Raises DataError when there are none."""
+    rows, bars, closing = scan(read_text(path), columns)
+    if not rows:
+        raise DataError(f"{path}: no printed row with a loss in it (such as {{'loss': 1.2, 'epoch': 0.1}})")
+    collected = Collector(columns)
+    total = _number_rows(rows, bars, closing, collected.notes)
+    for row in rows:
+        collected.add(row)
+    return [collected.curve("printed", path, total_steps=total)]
+
+
+def scan(text: str, columns: Columns | None = None) -> tuple[list[dict[str, Any]], list[Bars], dict[str, Any]]:
+    """(the rows, the bars drawn after each, the Trainer's closing row or {})."""
+    text = _COLOUR.sub("", text)
+    rows: list[dict[str, Any]] = []
+    bars: list[Bars] = []
+    closing: dict[str, Any] = {}
+    ends = [found for found in _ROW.finditer(text) if "'" in found.group() or '"' in found.group()]
+    for place, found in enumerate(ends):
+        row = {key: a or b or bare.strip() for key, a, b, bare in _PAIR.findall(found.group())}
+        if "train_runtime" in row:
+            closing = row
+        elif _has_metric(row, columns):
+            rows.append(row)
+            until = ends[place + 1].start() if place + 1 < len(ends) else len(text)
+            bars.append([(int(n), int(total)) for n, total in _BAR.findall(text[found.end() : until])])
+    return rows, bars, closing
+
+
+def _has_metric(row: dict[str, Any], columns: Columns | None) -> bool:
+    places = columns_of(frozenset(row))
+    names = [*places.get("loss", ()), *places.get("eval_loss", ()), *(columns or {}).values()]
+    return any(to_float(row.get(name)) is not None for name in names)
+
+
+def _is_train(row: dict[str, Any]) -> bool:
+    return "loss" in columns_of(frozenset(row))
+
+
+def _number_rows(rows: list[dict[str, Any]], bars: list[Bars], closing: dict[str, Any], notes: list[str]) -> int | None:
+    """Give every row a step where it can be told; returns the total of steps when known."""
+    if any("step" in columns_of(frozenset(row)) for row in rows):
+        return None
+    total = _bar_total(rows, bars)
+    if total is not None:
+        _by_bar(rows, bars, total)
+        notes.append("steps are those of the progress bar")
+        return total
+    every, total = _by_closing(rows, closing)
+    if every is None:
+        notes.append("no steps in the output: printed rows are counted, a row may stand for several steps")
+        return None
+    notes.append(f"steps are reckoned from the closing row: {total} steps, one row every {every}")
+    return total
+
+
+def _bar_total(rows: list[dict[str, Any]], bars: list[Bars]) -> int | None:
+    """The length of the training bar: the total most often drawn first after a training row."""
+    firsts = Counter(drawn[0][1] for row, drawn in zip(rows, bars, strict=True) if drawn and _is_train(row))
+    best = firsts.most_common(1)
+    trained = sum(_is_train(row) for row in rows)
+    return best[0][0] if best and best[0][1] >= 0.5 * trained else None
+
+
+def _by_bar(rows: list[dict[str, Any]], bars: list[Bars], total: int) -> None:
+    """The bar after a row tells its step; a row without one (the file was cut, or two rows of a step) has the last."""
+    step: int | None = None
+    for row, drawn in zip(rows, bars, strict=True):
+        own = [n for n, of in drawn if of == total]
+        step = own[0] if own else step
+        row["step"] = step if step is not None else 0
+
+
+def _by_closing(rows: list[dict[str, Any]], closing: dict[str, Any]) -> tuple[int | None, int | None]:
+    """(steps a row, steps in all) from run time x steps per second, when that is a whole number of steps a row."""
+    seconds, speed = to_float(closing.get("train_runtime")), to_float(closing.get("train_steps_per_second"))
+    count = sum(_is_train(row) for row in rows)
+    if not seconds or not speed or not count:
+        return None, None
+    every = round(seconds * speed / count)
+    if every < 1 or abs(seconds * speed / count - every) > 0.1 * every:
+        return None, None
+    step = 0
+    for row in rows:
+        step += every if _is_train(row) else 0
+        row["step"] = step
+    return every, step

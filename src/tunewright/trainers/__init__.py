@@ -1,0 +1,1 @@
+"""What Tunewright does inside other trainers."""
