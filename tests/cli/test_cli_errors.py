@@ -152,5 +152,6 @@ def test_without_torch_a_training_verb_says_what_to_install(tmp_path: Path) -> N
     command = [sys.executable, "-c", blocked, "train", "demo", "--runs-dir", str(tmp_path / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stderr
-    assert "Traceback" not in done.stderr and 'pip install "tunewright[train]"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert 'pip install "tunewright[train]"' in done.stderr
     assert not (tmp_path / "runs").exists()

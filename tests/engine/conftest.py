@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from tunewright.data.tokens import TokenRow
+from tunewright.engine.attention import longest_flat_row
 from tunewright.engine.base import Base
 from tunewright.record.run import Run, create_run
 from tunewright.schema.recipe import Recipe
@@ -76,8 +77,10 @@ def make_model() -> Callable[..., nn.Module]:
 @pytest.fixture
 def make_base(make_model: Callable[..., nn.Module]) -> Callable[..., Base]:
     def make(family: str = "llama", **fields: Any) -> Base:
+        model = make_model(family)
+        longest_flat_row(model)  # now, so that tests that watch the model's forward passes see those of the run only
         return Base(
-            model=make_model(family),
+            model=model,
             tokenizer=None,
             device=torch.device("cpu"),
             dtype=torch.float32,

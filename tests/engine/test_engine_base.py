@@ -13,6 +13,7 @@ from torch import nn
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine import base as base_module
+from tunewright.engine.attention import longest_flat_row
 from tunewright.engine.base import load_base
 from tunewright.engine.export import load_tuned
 from tunewright.engine.job import Job
@@ -64,6 +65,7 @@ def test_precision_of_weights_and_of_computing(
     assert "CUDA" in base.reason
     rows = make_rows(24)
     seen = []
+    longest_flat_row(base.model)
     base.model.lm_head.register_forward_hook(lambda *args: seen.append(args[2].dtype))  # type: ignore[operator]
     result = run_job(base, Job(make_recipe(method=method, learning_rate=1e-2, num_train_epochs=6.0), rows, rows))
     assert set(seen) == {computed}

@@ -43,8 +43,8 @@ def trained(pack: Pack) -> Pack:
     generator = torch.Generator().manual_seed(7)
     for slot, spec in enumerate(pack.specs):
         for path in pack.layers:
-            for name, along in (("A", 1), ("B", 0)):
-                tensor = pack.leaf(f"{path}.{name}").of(pack.params_KP)[slot].narrow(along, 0, spec.rank)
+            for name in ("A", "B"):
+                tensor = pack.leaf(f"{path}.{name}").of(pack.params_KP)[slot][: spec.rank]
                 tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.08)
         for name in pack.whole():
             tensor = pack.leaf(name).of(pack.params_KP)[slot]

@@ -10,8 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from transformers import AutoModelForCausalLM, FalconMambaConfig, Gemma2Config, GPT2Config, GPTNeoXConfig
-from transformers import MistralConfig, PreTrainedConfig, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    FalconMambaConfig,
+    Gemma2Config,
+    GPT2Config,
+    GPTNeoXConfig,
+    MistralConfig,
+    PreTrainedConfig,
+    Qwen3Config,
+)
 
 from tunewright.engine.attention import laid_out, longest_flat_row
 from tunewright.engine.layout import groups_by_length, lay_out
@@ -27,12 +35,13 @@ def test_a_layout_takes_every_token_out_and_back(lengths: list[list[int]]) -> No
     N = max(sum(slot) for slot in lengths)
     there, back = layout.there.numpy(), layout.back.numpy()
     spare, pads = set(layout.spare.tolist()), set(layout.pads.tolist())
-    assert len(back) == len(lengths) * N and len(there) == sum(R * T for R, T in layout.groups)
+    assert len(back) == len(lengths) * N
+    assert len(there) == sum(R * T for R, T in layout.groups)
     real_tokens = [token for token in range(len(back)) if token not in spare]
     assert all(there[back[token]] == token and back[token] not in pads for token in real_tokens)
     assert len(real_tokens) == sum(map(sum, lengths)) == len(there) - len(pads)
     # pads and spare tokens borrow from their own slot only
-    assert all(back[token] // 1 >= 0 and there[back[token]] // N == token // N for token in spare)
+    assert all(there[back[token]] // N == token // N for token in spare)
     start = 0
     for R, T in layout.groups:
         place = np.arange(start, start + R * T).reshape(R, T)

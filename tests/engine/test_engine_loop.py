@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests_support import rows_given
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine import session as session_module
@@ -300,7 +301,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_one(
     forward, sizes = base.model.forward, []
 
     def small(*args: Any, **inputs: Any) -> Any:
-        sizes.append(len(inputs["input_ids"]))
+        sizes.append(rows_given(inputs)[0])
         if sizes[-1] > 3:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
         return forward(*args, **inputs)

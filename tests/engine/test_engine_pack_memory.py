@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests_support import rows_given
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base
@@ -43,13 +44,17 @@ def jobs_of(make_rows: Callable[..., list[TokenRow]], make_recipe: Callable[...,
     return make
 
 
-def limit(base: Base, fits: Callable[[torch.Tensor], bool]) -> list[tuple[int, bool]]:
-    """A device on which only some batches fit. Returns (rows, whether in training) of every pass that was tried."""
+def limit(base: Base, fits: Callable[[int, int], bool]) -> list[tuple[int, bool]]:
+    """A device on which only batches of some (rows, longest row) fit.
+
+    Returns (rows, whether in training) of every pass that was tried.
+    """
     forward, tried = base.model.forward, []
 
     def small(*args: Any, **inputs: Any) -> Any:
-        tried.append((len(inputs["input_ids"]), torch.is_grad_enabled()))
-        if not fits(inputs["input_ids"]):
+        rows, longest = rows_given(inputs)
+        tried.append((rows, torch.is_grad_enabled()))
+        if not fits(rows, longest):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
         return forward(*args, **inputs)
 
@@ -81,7 +86,7 @@ def notes_of(outcome: Outcome) -> str:
 def test_all_slots_take_smaller_pieces_together(make_base: MakeBase, jobs_of: Jobs) -> None:
     _, roomy = losses(make_base(), jobs_of())
     base = make_base()
-    tried = limit(base, lambda ids: len(ids) <= 6)
+    tried = limit(base, lambda rows, longest: rows <= 6)
     outcomes, tight = losses(base, jobs_of())
     assert_same_losses(tight, roomy)
     assert max(tried) == (16, True)
@@ -94,7 +99,7 @@ def test_all_slots_take_smaller_pieces_together(make_base: MakeBase, jobs_of: Jo
 def test_evaluation_out_of_memory_leaves_training_alone(make_base: MakeBase, jobs_of: Jobs) -> None:
     _, roomy = losses(make_base(), jobs_of())
     base = make_base()
-    tried = limit(base, lambda ids: torch.is_grad_enabled() or len(ids) <= 3)  # not even a row of each at once
+    tried = limit(base, lambda rows, longest: torch.is_grad_enabled() or rows <= 3)  # not even a row of each at once
     outcomes, tight = losses(base, jobs_of())
     assert_same_losses(tight, roomy)
     assert (16, False) in tried
@@ -106,7 +111,7 @@ def test_evaluation_out_of_memory_leaves_training_alone(make_base: MakeBase, job
 def test_slots_that_do_not_fit_wait_until_others_are_done(make_base: MakeBase, jobs_of: Jobs) -> None:
     _, roomy = losses(make_base(), jobs_of(5))
     base = make_base()
-    limit(base, lambda ids: len(ids) <= 3 or not torch.is_grad_enabled())
+    limit(base, lambda rows, longest: rows <= 3 or not torch.is_grad_enabled())
     at_once = []
     outcomes, tight = losses(base, jobs_of(5), on_boundary=lambda session: at_once.append(session.K))
     assert_same_losses(tight, roomy)
@@ -118,7 +123,7 @@ def test_slots_that_do_not_fit_wait_until_others_are_done(make_base: MakeBase, j
 def test_a_slot_parked_on_its_way_loses_nothing(make_base: MakeBase, jobs_of: Jobs) -> None:
     _, roomy = losses(make_base(), jobs_of(3))
     base, session_steps = make_base(), [0]
-    limit(base, lambda ids: session_steps[0] < 3 or len(ids) <= 2 or not torch.is_grad_enabled())
+    limit(base, lambda rows, longest: session_steps[0] < 3 or rows <= 2 or not torch.is_grad_enabled())
 
     def count(session: Session) -> None:
         session_steps[0] = session.steps
@@ -130,7 +135,7 @@ def test_a_slot_parked_on_its_way_loses_nothing(make_base: MakeBase, jobs_of: Jo
 
 def test_rows_grow_again_when_there_are_fewer_slots(make_base: MakeBase, jobs_of: Jobs) -> None:
     base = make_base()
-    tried = limit(base, lambda ids: len(ids) <= 8 or not torch.is_grad_enabled())
+    tried = limit(base, lambda rows, longest: rows <= 8 or not torch.is_grad_enabled())
     losses(base, [*jobs_of(3, max_steps=2), *jobs_of(1, max_steps=6)])
     assert tried.count((8, True)) == 4  # two steps of four slots, two rows of each at a time
     assert tried.count((4, True)) == 4  # then four steps of one slot, its four rows at once as its recipe says
@@ -141,7 +146,7 @@ def test_one_row_too_large_ends_its_run_alone(
 ) -> None:
     long_rows = make_rows(8, seed=5, longest=60)
     base = make_base()
-    limit(base, lambda ids: ids.shape[1] <= 22)
+    limit(base, lambda rows, longest: longest <= 22)
     usual = jobs_of(3)
     jobs = [usual[0], Job(usual[1].recipe, long_rows), usual[2]]
     outcomes, _ = losses(base, jobs)
@@ -154,7 +159,7 @@ def test_ctrl_c_saves_those_that_wait_too(make_base: MakeBase, jobs_of: Jobs, ma
     runs = [make_run(f"run-{place}") for place in range(3)]
     _, roomy = losses(make_base(), jobs_of(3))
     base, steps = make_base(), [0]
-    limit(base, lambda ids: steps[0] < 2 or len(ids) <= 2 or not torch.is_grad_enabled())
+    limit(base, lambda rows, longest: steps[0] < 2 or rows <= 2 or not torch.is_grad_enabled())
 
     def count(session: Session) -> None:
         steps[0] = session.steps

@@ -163,7 +163,7 @@ def test_a_row_goes_into_any_larger_pack_and_comes_back(
     ranks: list[int], sizes: list[tuple[int, int]], left_out: int
 ) -> None:
     def columns(rank: int, kept: list[int]) -> Columns:
-        wanted = [(f"{n}.A", (sizes[n][0], rank), True) for n in kept]
+        wanted = [(f"{n}.A", (rank, sizes[n][0]), True) for n in kept]
         return Columns.of([*wanted, *((f"{n}.B", (rank, sizes[n][1]), True) for n in kept)])
 
     kept = [n for n in range(len(sizes)) if not left_out >> n & 1] or [0]

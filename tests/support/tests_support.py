@@ -76,3 +76,17 @@ def config(family: str, vocab: int) -> object:
         tie_word_embeddings=family != "llama",
         **heads,
     )
+
+
+def rows_given(inputs: dict[str, object]) -> tuple[int, int]:
+    """(rows, tokens of the longest) that a model's forward pass is given, end to end or padded."""
+    import torch
+
+    from tunewright.engine import attention
+
+    ids = inputs["input_ids"]
+    assert isinstance(ids, torch.Tensor)
+    if "position_ids" not in inputs:
+        return ids.shape[0], ids.shape[1]
+    groups = attention._layouts[-1].groups
+    return sum(R for R, _ in groups), max(T for _, T in groups)

@@ -15,7 +15,7 @@ from tunewright.cli import read_verbs, run_verbs, sweep_verb
 from tunewright.schema import jsonio
 from tunewright.schema.errors import EnvironmentMissing, Exit, TunewrightError, UsageError
 
-EXTRA_OF = {name: "train" for name in ("torch", "transformers", "peft", "tokenizers", "accelerate", "datasets")}
+EXTRA_OF = dict.fromkeys(("torch", "transformers", "peft", "tokenizers", "accelerate", "datasets"), "train")
 """Packages that only some verbs need, and the extra of ours that installs them."""
 
 app = click.Group(
@@ -58,7 +58,8 @@ def _not_installed(error: ModuleNotFoundError) -> TunewrightError:
     if package not in EXTRA_OF:
         raise error
     extra = EXTRA_OF[package]
-    return EnvironmentMissing(f"this needs {package}, which is not installed", hint=f'pip install "tunewright[{extra}]"')
+    hint = f'pip install "tunewright[{extra}]"'
+    return EnvironmentMissing(f"this needs {package}, which is not installed", hint=hint)
 
 
 def _help_for(error: click.ClickException) -> str:

@@ -108,7 +108,8 @@ EVAL_NOISE_UNKNOWN = Threshold(0.01, "log units", "assumed with fewer than 5 eva
 EVAL_NOISE_TWO_RISES = Threshold(0.03, "log units", "assumed where only two evaluations rise after the lowest one")
 MEMORISED_STEP = Threshold(0.15, "relative", "Can LLMs learn from a single example? (fast.ai, 2023)", None)
 MEMORISED_Z = Threshold(4.0, "standard errors", f"{_STUDY}", None)
-APART_EVALS = Threshold(3, "evaluations", "after the lowest one, none of them lower", None)
+APART_NEAR = Threshold(0.015, "relative", "validation this near its lowest has stopped falling", None)
+APART_EVALS = Threshold(3, "evaluations", "after validation stopped falling", None)
 APART_FALL = Threshold(0.33, "relative", "fall of the training loss since validation was lowest", None)
 APART_Z = Threshold(6.0, "standard errors", f"{_STUDY}", None)
 APART_RATIO = Threshold(2.0, "validation / training", f"{_STUDY}", None)
@@ -139,6 +140,7 @@ NOISY_RATIO = Threshold(
     "548 published runs: 5 % to 95 % of them at 0.89 to 1.02 (tinker-cookbook sweep)",
     0.002,
 )
+NOISY_AWAY = Threshold(1.25, "times", "that the ratio moved since step 0; harder rows are harder from the start", 0.002)
 NOISY_EVALS = Threshold(3, "evaluations", f"{_STUDY}")
 HEAVY_DROPOUT = Threshold(0.3, "dropout", "raises the training loss and not the validation loss")
 

@@ -95,6 +95,16 @@ class View:
         return Series(self.curve.eval_loss.steps[keep], self.curve.eval_loss.values[keep])
 
     @cached_property
+    def eval_at_loss(self) -> st.Floats:
+        """[n] log of the validation loss, interpolated to the middle of the steps each training point stands for.
+
+        Between two evaluations a falling curve lies below the chord, so early values are rather too high. Only with
+        at least one evaluation.
+        """
+        middle = self.loss.steps - (self.every - 1) / 2
+        return np.asarray(np.interp(middle, self.evals.steps, np.log(self.evals.values)))
+
+    @cached_property
     def best(self) -> int:
         """Index of the lowest evaluation (the first of equals). Only with at least one."""
         return int(np.argmin(self.evals.values))

@@ -1,7 +1,7 @@
 """K LoRA adapters on one frozen linear layer, computed together.
 
 Shapes: K slots, N = b*T tokens per slot, in and out features, r the largest rank of the pack.
-``y = base(x) + (dropout(x) A_k) * (alpha_k / r_k) B_k`` for the rows of slot k (Hu et al., "LoRA", 2021-06).
+``y = base(x) + (dropout(x) A_k^T) * (alpha_k / r_k) B_k`` for the rows of slot k (Hu et al., "LoRA", 2021-06).
 A slot of a smaller rank is padded with zeros: their gradients are exactly 0, so they stay 0.
 """
 
@@ -10,8 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 
@@ -42,14 +45,17 @@ class Switch:
     training: bool = False
     micro: int = 0
     step_K: Sequence[int] = ()
-    rows_K: Sequence[int] = ()  # of the micro-batch: a slot's own, before the rows of pads
+    lengths_KR: Sequence[NDArray[np.int64]] = ()  # of the micro-batch: each slot's own rows, before any pads
+    flat: bool = False  # rows lie end to end
 
 
 class PackedLoRALinear(nn.Module):
     """Takes the place of a linear layer ``base`` (nn.Linear, transformers' Conv1D, bitsandbytes' Linear4bit)."""
 
-    A: nn.Parameter  # [K, in, r]
+    A: nn.Parameter  # [K, r, in]: both factors are read along their rows, in the forward and the backward pass
     B: nn.Parameter  # [K, r, out]
+    grad_A: torch.Tensor  # where their gradients are summed up: views of the pack's buffer
+    grad_B: torch.Tensor
 
     def __init__(self, base: nn.Module, switch: Switch) -> None:
         super().__init__()
@@ -80,34 +86,76 @@ class PackedLoRALinear(nn.Module):
         scale_K11 = self.scale_K11
         if self.switch.index is not None:
             A, B, scale_K11 = A[self.switch.index], B[self.switch.index], scale_K11[self.switch.index]
-        if A.dtype != y.dtype:  # float32 masters, computed in the base's dtype
-            A, B, scale_K11 = A.to(y.dtype), B.to(y.dtype), scale_K11.to(y.dtype)
         x_KNi = x.reshape(len(A), -1, self.features_in).to(y.dtype)
         if self.drops and self.switch.training:
             x_KNi = x_KNi * self._kept(x)
-        down_KNr = torch.bmm(x_KNi, A) * scale_K11
-        return torch.baddbmm(y.reshape(len(A), -1, self.features_out), down_KNr, B).view(y.shape)
+        y_KNo = y.reshape(len(A), -1, self.features_out)
+        answer: torch.Tensor = _LowRank.apply(x_KNi, y_KNo, A, B, scale_K11, self.grad_A, self.grad_B)  # type: ignore[no-untyped-call]
+        return answer.view(y.shape)
 
     def _kept(self, x: torch.Tensor) -> torch.Tensor:
         """[K, N, in]: 0 where an input is dropped, else 1 / (1 - p). A function of (slot seed, step, micro, layer).
 
         So a recomputation under gradient checkpointing, a resumed run and a run with other neighbours all draw the
-        same. Time is drawn outermost: padding to a longer block leaves the masks of the earlier tokens as they are;
-        and for the slot's own rows only: rows of pads that neighbours make necessary change nothing.
+        same. Time is drawn outermost and for the slot's own rows only, so that pads, which neighbours may make
+        necessary, change nothing; without pads it is the same draw, of which the tokens that are there are taken.
         """
         K = len(self.specs)
-        b, T = (x.shape[0] // K, x.shape[1]) if x.dim() == 3 else (x.shape[0] // K, 1)
-        kept_KNi = x.new_ones(K, b * T, self.features_in)
+        N = x.numel() // (K * self.features_in)
+        b = max(len(lengths) for lengths in self.switch.lengths_KR)
+        kept_KNi = x.new_ones(K, N, self.features_in)
         for slot, (spec, number) in enumerate(zip(self.specs, self.numbers, strict=True)):
-            if number is None or not spec.dropout:
+            lengths_R = self.switch.lengths_KR[slot]
+            if number is None or not spec.dropout or not len(lengths_R):
                 continue
             generator = torch.Generator().manual_seed(
                 _mixed(spec.seed, self.switch.step_K[slot], self.switch.micro, number)
             )
-            own = min(b, self.switch.rows_K[slot]) if x.dim() == 3 else b
-            kept_Tbi = torch.rand(T, own, self.features_in, generator=generator) >= spec.dropout
-            kept_KNi[slot, : own * T] = kept_Tbi.transpose(0, 1).flatten(0, 1) / (1.0 - spec.dropout)
+            T = int(lengths_R.max()) if self.switch.flat else N // b
+            drawn_TRi = torch.rand(T, len(lengths_R), self.features_in, generator=generator)
+            kept_RTi = (drawn_TRi.transpose(0, 1) >= spec.dropout) / (1.0 - spec.dropout)
+            there_RT = torch.arange(T) < torch.from_numpy(lengths_R if self.switch.flat else lengths_R * 0 + T)[:, None]
+            own_ni = kept_RTi[there_RT]
+            kept_KNi[slot, : len(own_ni)] = own_ni
         return kept_KNi
+
+
+class _LowRank(torch.autograd.Function):
+    """``y + scale x A^T B``, with the gradients of A and B added straight into the pack's buffer.
+
+    Autograd would make both gradients anew, in a slower order of multiplication, and copy them there. Factors are
+    float32 and computed in y's dtype.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_KNi: torch.Tensor,
+        y_KNo: torch.Tensor,
+        A_Kri: torch.Tensor,
+        B_Kro: torch.Tensor,
+        scale_K11: torch.Tensor,
+        grad_A: torch.Tensor,
+        grad_B: torch.Tensor,
+    ) -> torch.Tensor:
+        A_Kri, B_Kro, scale_K11 = (factor.to(y_KNo.dtype) for factor in (A_Kri, B_Kro, scale_K11))
+        down_KNr = torch.bmm(x_KNi, A_Kri.mT).mul_(scale_K11)
+        ctx.save_for_backward(x_KNi, down_KNr, A_Kri, B_Kro, scale_K11)
+        ctx.gradients = grad_A, grad_B
+        return torch.baddbmm(y_KNo, down_KNr, B_Kro)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x_KNi, down_KNr, A_Kri, B_Kro, scale_K11 = ctx.saved_tensors
+        (g_KNo,) = upstream
+        g_down_KNr = torch.bmm(g_KNo, B_Kro.mT).mul_(scale_K11)
+        for gradient, left, right in zip(ctx.gradients, (g_down_KNr, down_KNr), (x_KNi, g_KNo), strict=True):
+            if gradient.dtype == right.dtype:
+                gradient.baddbmm_(left.mT, right)
+            else:
+                gradient.add_(torch.bmm(left.mT, right))
+        g_x = torch.bmm(g_down_KNr, A_Kri) if ctx.needs_input_grad[0] else None
+        return g_x, g_KNo, None, None, None, None, None
 
 
 def features(layer: nn.Module) -> tuple[int, int]:

@@ -123,8 +123,8 @@ def _find_out(model: nn.Module) -> _Attention:
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     ALL_ATTENTION_FUNCTIONS.register(NAME, rows_attention)
-    every = {id(c): c for m in model.modules() if hasattr(c := getattr(m, "config", None), "_attn_implementation")}
-    configs = tuple(every.values())
+    every = {id(config): config for config in (getattr(module, "config", None) for module in model.modules())}
+    configs: tuple[Any, ...] = tuple(config for config in every.values() if hasattr(config, "_attn_implementation"))
     if not configs or any(config._attn_implementation != "sdpa" for config in configs):
         return _Attention(configs, 0)
     windows = [w for config in configs if isinstance(w := getattr(config, "sliding_window", None), int) and w > 0]

@@ -1,9 +1,10 @@
 """Which rows a step sees, and how they are laid out: pure functions of (seed, step), so a resumed run needs no cursor.
 
-Shapes: K slots, b rows per slot and micro-batch, T tokens of the longest row, S supervised positions.
-Rows are padded on the right. Under causal attention no real token can look at a later pad, so neither an attention
-mask nor position ids are needed: the model takes its fastest path and pads cost time only. Sorting the rows of a
-step's window by length before cutting it into micro-batches keeps those few.
+Shapes: K slots, b rows per slot and micro-batch, N tokens per slot, T tokens of the longest row, S supervised
+positions. Rows lie end to end, without pads, in models that can take them so (:mod:`tunewright.engine.attention`).
+For the others they are padded on the right: under causal attention no real token can look at a later pad, so no
+attention mask is needed and pads cost time only. Sorting a step's rows by length before cutting them into
+micro-batches keeps those few.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunewright.engine.layout import Layout, lay_out
 from tunewright.planner.steps import steps_per_epoch
 
 if TYPE_CHECKING:
@@ -81,14 +83,16 @@ class Window:
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch of all slots, rows grouped by slot."""
+    """One micro-batch of all slots, rows grouped by slot. ``layout``: how rows lie end to end; None: padded."""
 
-    ids: torch.Tensor  # [K*b, T]
-    at: torch.Tensor  # [S] indexes into the K*b*T positions, ascending, so grouped by slot
+    ids: torch.Tensor  # [1, K*N] end to end, [K*b, T] padded
+    positions: torch.Tensor | None  # of the tokens in their rows, end to end only
+    layout: Layout | None
+    at: torch.Tensor  # [S] indexes into the flattened ids, ascending, so grouped by slot
     targets: torch.Tensor  # [S]
     per_row: list[int]  # K*b counts of supervised positions
     per_slot: list[int]  # K such counts
-    rows_K: list[int]  # rows of each slot that are its own; the others of its b are pads
+    lengths_KR: list[Indexes]  # of each slot's own rows
 
 
 @lru_cache(maxsize=64)
@@ -113,10 +117,13 @@ def by_length(rows: Rows, indexes: Indexes) -> Indexes:
     return indexes[np.argsort(-rows.lengths[indexes], kind="stable")]
 
 
-def micro_batches(windows: Sequence[Window], micro_rows: int | Sequence[int], device: torch.device) -> Iterator[Batch]:
+def micro_batches(
+    windows: Sequence[Window], micro_rows: int | Sequence[int], device: torch.device, *, longest_flat: int = 0
+) -> Iterator[Batch]:
     """Cut the K slots' windows into micro-batches of at most ``micro_rows`` rows per slot (one number, or K).
 
     A slot is cut as it would be alone. One that has nothing left takes part with pads.
+    ``longest_flat``: the longest row the model takes end to end with others, 0 for none.
     """
     size_K = [micro_rows] * len(windows) if isinstance(micro_rows, int) else list(micro_rows)
     count = max(-(-len(window.indexes) // size) for window, size in zip(windows, size_K, strict=True))
@@ -124,31 +131,53 @@ def micro_batches(windows: Sequence[Window], micro_rows: int | Sequence[int], de
         parts = [
             (w.rows, w.indexes[micro * size : (micro + 1) * size]) for w, size in zip(windows, size_K, strict=True)
         ]
-        yield collate(parts, device)
+        yield collate(parts, device, longest_flat=longest_flat)
 
 
-def collate(parts: Sequence[tuple[Rows, Indexes]], device: torch.device) -> Batch:
-    """Lay the slots' rows out as one padded block; a slot with fewer rows gets rows of pads, which predict nothing."""
-    b = max(len(indexes) for _, indexes in parts)
-    T = max(int(rows.lengths[indexes].max(initial=1)) for rows, indexes in parts)
-    ids = np.zeros((len(parts) * b, T), dtype=np.int64)  # pad id 0: any id will do, nothing looks at it
+def collate(parts: Sequence[tuple[Rows, Indexes]], device: torch.device, *, longest_flat: int = 0) -> Batch:
+    """Lay the slots' rows out: end to end if none is longer than ``longest_flat``, else as one padded block.
+
+    A slot with fewer rows or tokens than its neighbours is filled up with pads, which predict nothing.
+    """
+    lengths_KR = [rows.lengths[indexes] for rows, indexes in parts]
+    b = max(len(lengths) for lengths in lengths_KR)
+    T = max(int(lengths.max(initial=1)) for lengths in lengths_KR)
+    N = max(1, *(int(lengths.sum()) for lengths in lengths_KR))
+    flat = longest_flat >= T
+    shape = (1, len(parts) * N) if flat else (len(parts) * b, T)
+    ids = np.zeros(shape, dtype=np.int64)  # pad id 0: any id will do, nothing looks at it
+    tokens = ids.reshape(-1)
     at: list[Indexes] = []
     targets: list[Indexes] = []
-    per_row = [0] * len(ids)
+    per_row = [0] * (len(parts) * b)
     for slot, (rows, indexes) in enumerate(parts):
+        start = slot * N
         for place, index in enumerate(indexes.tolist(), start=slot * b):
-            ids[place, : rows.lengths[index]] = rows.ids[index]
-            at.append(rows.at[index] + place * T)
+            start = start if flat else place * T
+            tokens[start : start + rows.lengths[index]] = rows.ids[index]
+            at.append(rows.at[index] + start)
             targets.append(rows.targets[index])
             per_row[place] = len(rows.at[index])
+            start += int(rows.lengths[index])
     return Batch(
         ids=_tensor(ids, device),
+        positions=_tensor(_positions(lengths_KR, N), device) if flat else None,
+        layout=lay_out(lengths_KR, device) if flat else None,
         at=_tensor(np.concatenate(at), device),
         targets=_tensor(np.concatenate(targets), device),
         per_row=per_row,
         per_slot=[sum(per_row[slot * b : (slot + 1) * b]) for slot in range(len(parts))],
-        rows_K=[len(indexes) for _, indexes in parts],
+        lengths_KR=lengths_KR,
     )
+
+
+def _positions(lengths_KR: Sequence[Indexes], N: int) -> Indexes:
+    """[1, K*N]: where each token stands in its row."""
+    positions_KN = np.zeros((len(lengths_KR), N), dtype=np.int64)
+    for positions, lengths in zip(positions_KN, lengths_KR, strict=True):
+        own = int(lengths.sum())
+        positions[:own] = np.arange(own) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return positions_KN.reshape(1, -1)
 
 
 def _tensor(array: NDArray[np.int64], device: torch.device) -> torch.Tensor:

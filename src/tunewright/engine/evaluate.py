@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tunewright.engine.attention import longest_flat_row
 from tunewright.engine.batcher import Batch, Rows, by_length, collate
 from tunewright.engine.losses import token_nll
 from tunewright.engine.pack import Pack
@@ -53,8 +54,9 @@ def packed_row_losses(target: Pack | nn.Module, rows_K: Sequence[Rows], batch_si
     nll_K = [np.zeros(len(rows)) for rows in rows_K]
     order_K = [by_length(rows, np.flatnonzero(rows.supervised)) for rows in rows_K]
     sums = []
+    longest_flat = longest_flat_row(model)
     for indexes_K in _cuts(order_K, batch_size):
-        batch = collate(list(zip(rows_K, indexes_K, strict=True)), device)
+        batch = collate(list(zip(rows_K, indexes_K, strict=True)), device, longest_flat=longest_flat)
         with torch.no_grad():
             nll_S = _token_nll(target, model, batch).double()
         sums.append(torch.stack([part.sum() for part in torch.split(nll_S, batch.per_row)]))

@@ -36,9 +36,9 @@ def peft_tensors(pack: Pack, slot: int) -> dict[str, torch.Tensor]:
     rank = pack.specs[slot].rank
     tensors = {}
     for path in pack.paths(slot):
-        A_ir = pack.leaf(f"{path}.A").of(pack.params_KP)[slot, :, :rank]
+        A_ri = pack.leaf(f"{path}.A").of(pack.params_KP)[slot, :rank]
         B_ro = pack.leaf(f"{path}.B").of(pack.params_KP)[slot, :rank]
-        tensors[f"{PREFIX}{path}.lora_A.weight"] = A_ir.T.contiguous().cpu()
+        tensors[f"{PREFIX}{path}.lora_A.weight"] = A_ri.clone().cpu()
         tensors[f"{PREFIX}{path}.lora_B.weight"] = B_ro.T.contiguous().cpu()
     for name in pack.whole():
         value = pack.leaf(name).of(pack.params_KP)[slot].clone().cpu()
@@ -152,9 +152,9 @@ def load_tensors(pack: Pack, slot: int, tensors: dict[str, torch.Tensor], *, whe
     rank = pack.specs[slot].rank
     with torch.no_grad():
         for path in pack.paths(slot):
-            A_ir = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
+            A_ri = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
             B_ro = pack.leaf(f"{path}.B").of(pack.params_KP)[slot]
-            A_ir[:, :rank] = tensors[f"{PREFIX}{path}.lora_A.weight"].T
+            A_ri[:rank] = tensors[f"{PREFIX}{path}.lora_A.weight"]
             B_ro[:rank] = tensors[f"{PREFIX}{path}.lora_B.weight"].T
         for name in pack.whole():
             pack.leaf(name).of(pack.params_KP)[slot] = tensors[PREFIX + name]

@@ -35,11 +35,13 @@ class Layout:
 
 
 def lay_out(lengths_KR: Sequence[Indexes], device: torch.device) -> Layout:
-    """The layout of the slots' rows, given their lengths in the order they lie; every slot needs one token or more.
+    """The layout of the slots' rows, given their lengths in the order they lie; a slot without rows has one pad.
 
     >>> lay_out([np.array([3, 1]), np.array([2])], torch.device("cpu")).groups
     ((2, 3), (1, 1))
     """
+    # a slot without a row would otherwise borrow its answers from another slot
+    lengths_KR = [lengths if len(lengths) else np.ones(1, dtype=np.int64) for lengths in lengths_KR]
     tokens_K = [int(lengths.sum()) for lengths in lengths_KR]
     N = max(tokens_K)
     starts = [slot * N + np.cumsum(lengths) - lengths for slot, lengths in enumerate(lengths_KR)]

@@ -1,7 +1,7 @@
 """The loss of supervised tokens, with logits only where one is needed.
 
 A pre-hook on the output embedding keeps the S positions whose next token is supervised; the model's own forward
-does the rest (soft-capping, logit scaling, tied weights), on S instead of b*T rows. Prompts and pads never reach
+does the rest (soft-capping, logit scaling, tied weights), on S instead of all positions. Prompts and pads never reach
 the vocabulary, which is most of the memory and, in a small model, much of the time.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tunewright.engine.attention import laid_out
 from tunewright.engine.batcher import Batch
 from tunewright.schema.errors import ModelError
 
@@ -22,17 +23,20 @@ CHUNK_ELEMENTS = 2**24
 def token_nll(model: nn.Module, batch: Batch) -> torch.Tensor:
     """-ln p of each supervised token, in nats, float32 [S], in the order of ``batch.targets``; differentiable.
 
-    Raises ModelError when the model makes its logits without its output embedding.
+    Raises ModelError when the model makes its logits without its output embedding. A caller whose backward pass
+    computes activations again holds ``laid_out(model, batch.layout)`` open around both.
     """
     head = output_embedding(model)
 
     def select(_module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        hidden_KbTH = args[0]
-        return (hidden_KbTH.flatten(0, 1).index_select(0, batch.at).unsqueeze(0), *args[1:])
+        hidden = args[0]  # [1, K*N, H] or [K*b, T, H]
+        return (hidden.flatten(0, 1).index_select(0, batch.at).unsqueeze(0), *args[1:])
 
     handle = head.register_forward_pre_hook(select)
+    positions = {} if batch.positions is None else {"position_ids": batch.positions}
     try:
-        logits_1SV: torch.Tensor = model(input_ids=batch.ids, use_cache=False).logits
+        with laid_out(model, batch.layout):
+            logits_1SV: torch.Tensor = model(input_ids=batch.ids, use_cache=False, **positions).logits
     finally:
         handle.remove()
     if logits_1SV.shape[:2] != (1, len(batch.at)):

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from tunewright.engine.adapter import PackedLoRALinear, SlotSpec, Switch, draw_A
+from tunewright.engine.attention import longest_flat_row
 from tunewright.engine.columns import Columns, Leaf
 from tunewright.engine.frozen import freeze
 from tunewright.engine.losses import output_embedding
@@ -187,7 +188,7 @@ class Pack:
         wanted: list[tuple[str, tuple[int, ...], bool]] = []
         for path in paths:
             layer = self.layers[path]
-            wanted += [(f"{path}.A", (layer.features_in, rank), True), (f"{path}.B", (rank, layer.features_out), True)]
+            wanted += [(f"{path}.A", (rank, layer.features_in), True), (f"{path}.B", (rank, layer.features_out), True)]
         return Columns.of([*wanted, *self._whole])
 
     def _tell_layers(self) -> None:
@@ -195,7 +196,8 @@ class Pack:
         numbers = [{path: number for number, path in enumerate(self.paths(slot))} for slot in range(self.K)]
         for path, layer in self.layers.items():
             layer.take(self.specs, [own.get(path) for own in numbers])
-            layer.A, layer.B = (_parameter(self, f"{path}.{name}") for name in "AB")
+            layer.A, layer.B = (nn.Parameter(self.leaf(f"{path}.{name}").of(self.params_KP)) for name in "AB")
+            layer.grad_A, layer.grad_B = (self.leaf(f"{path}.{name}").of(self.grads_KP) for name in "AB")
 
     def _put(self, values: dict[str, torch.Tensor]) -> None:
         for name, value in values.items():
@@ -225,6 +227,7 @@ def attach_lora(
     """
     take_off(model)
     freeze(model)
+    longest_flat_row(model)  # found out while nothing is on the model
     saved = parameters_under(model, modules_to_save)
     targets = {
         path: layer  # a layer trained whole needs no adapter
@@ -260,6 +263,7 @@ def open_full(model: nn.Module, *, autocast: torch.dtype | None = None) -> Pack:
     """
     take_off(model)
     freeze(model)
+    longest_flat_row(model)
     parameters = dict(model.named_parameters())  # a tied weight appears once
     pack = Pack(model, [SlotSpec(rank=1, alpha=1.0)], {}, parameters)
     pack.autocast = autocast
@@ -276,8 +280,8 @@ def draw_slot(pack: Pack, slot: int) -> None:
     generator = torch.Generator().manual_seed(spec.seed)
     pack.params_KP[slot].zero_()
     for path in pack.paths(slot):
-        A_ir = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
-        A_ir[:, : spec.rank] = draw_A(spec, pack.layers[path].features_in, generator).T
+        A_ri = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
+        A_ri[: spec.rank] = draw_A(spec, pack.layers[path].features_in, generator)
     for name, value in pack.originals.items():
         pack.leaf(name).of(pack.params_KP)[slot].copy_(value)
 
@@ -299,23 +303,6 @@ def _index(slots: tuple[int, ...], device: torch.device) -> slice | torch.Tensor
     if slots == tuple(range(slots[0], slots[0] + len(slots))):
         return slice(slots[0], slots[0] + len(slots))
     return torch.tensor(slots, device=device)
-
-
-def _parameter(pack: Pack, name: str) -> nn.Parameter:
-    parameter = nn.Parameter(pack.leaf(name).of(pack.params_KP))
-    gradient = pack.leaf(name).of(pack.grads_KP)
-    if gradient.is_contiguous():  # K = 1: autograd adds into it in place
-        parameter.grad = gradient
-        return parameter
-
-    def collect(leaf: torch.Tensor) -> None:
-        assert leaf.grad is not None
-        gradient.add_(leaf.grad)
-        leaf.grad = None
-
-    # autograd wants its own gradients dense, which rows of a wider matrix are not
-    parameter.register_post_accumulate_grad_hook(collect)  # type: ignore[no-untyped-call]
-    return parameter
 
 
 def _lowest(model: nn.Module) -> torch.dtype | None:

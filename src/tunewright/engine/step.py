@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
+from tunewright.engine.attention import laid_out, longest_flat_row
 from tunewright.engine.batcher import Window, micro_batches
 from tunewright.engine.losses import token_nll
 from tunewright.engine.pack import Pack
@@ -36,17 +37,20 @@ def forward_backward(
     pack.switch.step_K = [step] * pack.K if isinstance(step, int) else step
     loss_K = torch.zeros(pack.K, device=pack.device)
     try:
-        for micro, batch in enumerate(micro_batches(windows, micro_rows, pack.device)):
+        longest_flat = longest_flat_row(pack.model)
+        for micro, batch in enumerate(micro_batches(windows, micro_rows, pack.device, longest_flat=longest_flat)):
             if len(batch.at) == 0:
                 continue
-            pack.switch.micro, pack.switch.rows_K = micro, batch.rows_K
-            with pack.computing():
-                nll_S = token_nll(pack.model, batch)
-            # a split rather than index_add: its sums have one order on every device
-            sums = [part.sum() for part in torch.split(nll_S, batch.per_slot)]
-            per_slot = [total / max(1, n) for total, n in zip(sums, tokens_K, strict=True)]
-            shares_K = torch.stack(per_slot)
-            (shares_K.sum() * loss_scale).backward()  # type: ignore[no-untyped-call]
+            pack.switch.micro, pack.switch.lengths_KR = micro, batch.lengths_KR
+            pack.switch.flat = batch.layout is not None
+            with laid_out(pack.model, batch.layout):
+                with pack.computing():
+                    nll_S = token_nll(pack.model, batch)
+                # a split rather than index_add: its sums have one order on every device
+                sums = [part.sum() for part in torch.split(nll_S, batch.per_slot)]
+                per_slot = [total / max(1, n) for total, n in zip(sums, tokens_K, strict=True)]
+                shares_K = torch.stack(per_slot)
+                (shares_K.sum() * loss_scale).backward()  # type: ignore[no-untyped-call]
             loss_K += shares_K.detach()
     finally:
         pack.switch.training = False

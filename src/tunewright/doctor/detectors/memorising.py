@@ -52,9 +52,11 @@ def _steps(view: View) -> Answer:
 
 
 def _apart(view: View) -> Answer:
-    """Since its lowest point validation never came back to it, while the training loss fell by a third or more
-    (z > 6) and ended below half of validation: what is learned there is the rows themselves."""
-    evals, best = view.evals, view.best if len(view.evals) else 0
+    """Since validation came within 1.5 % of its lowest, the training loss fell by a third or more (z > 6) and ended
+    below half of validation: what is learned there is the rows themselves."""
+    evals = view.evals
+    near = evals.values <= (1 + th.APART_NEAR.value) * evals.values.min(initial=math.inf)
+    best = int(np.argmax(near)) if len(evals) else 0
     after = len(evals) - 1 - best
     if not view.some or after < th.APART_EVALS.value or int(evals.steps[best]) == 0:
         return None
@@ -69,7 +71,7 @@ def _apart(view: View) -> Answer:
         return None
     step = int(evals.steps[best])
     why = (
-        f"since validation was lowest at step {step}, the training loss fell {percent(-st.relative(-fell))} more and "
+        f"since validation stopped falling at step {step}, the training loss fell {percent(-st.relative(-fell))} and "
         f"validation is {ratio:.1f} times as high: the rows are being learned by heart"
     )
     evidence = {"train_fell_since": -st.relative(-fell), "z": fell / error, "ratio": ratio, "evals_since": after}

@@ -38,22 +38,20 @@ def detect(view: View) -> Answer:
 
 
 def _early_ratios(view: View) -> st.Floats:
-    """ln(validation / training) at the early training points, validation interpolated to the middle of the steps a
-    point stands for. (Between two evaluations a falling curve lies below the chord: that errs towards no finding.)"""
+    """ln(validation / training) at the early training points."""
     if not view.some or len(view.evals) < 2:
         return np.empty(0)
     middle = view.loss.steps - (view.every - 1) / 2
     first = float(view.evals.steps[0])
     early = (middle >= first) & (middle <= first + max(_EARLY_SHARE * (view.last_step - first), 3 * view.every))
-    here = np.interp(middle[early], view.evals.steps, np.log(view.evals.values))
-    return np.asarray(here - view.y[early])
+    return np.asarray((view.eval_at_loss - view.y)[early])
 
 
 def _falls_along(view: View) -> bool:
-    """Whether validation fell, and the training loss at least half as far as validation did at best."""
+    """Whether validation fell over the run, and the training loss at least half as far."""
     first = min(max(3, len(view.y) // 20), 10)
     gained = view.level(0, first) - view.level(-view.tail, len(view.y))
-    followed = math.log(float(view.evals.values[0])) - math.log(float(view.evals.values.min()))
+    followed = float(np.median(view.eval_at_loss[:first])) - math.log(float(view.evals.values.min()))
     return gained >= 0.5 * followed and min(gained, followed) > math.log1p(th.LEARNED.value)
 
 

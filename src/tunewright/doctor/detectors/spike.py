@@ -54,7 +54,9 @@ def spikes_of(view: View) -> list[Spike]:
     """All spikes in order. Points already flagged do not enter the windows of later ones."""
     y = view.y
     window = int(th.SPIKE_WINDOW.value)
-    suspects = _suspects(y, view.noise, window)
+    # what is high is judged by how high points stray: in logs of small losses low ones stray further
+    floor = min(view.noise, st.upper_noise(y) * st.inflation(y))
+    suspects = _suspects(y, floor, window)
     flagged = np.zeros(len(y), dtype=np.bool_)
     figures: dict[int, tuple[float, float]] = {}
     for i in suspects.tolist():
@@ -65,7 +67,7 @@ def spikes_of(view: View) -> list[Spike]:
                 figures[i] = (height := float(y[i] - max(y[i - 1], y[i + 1])), height / view.noise)
             continue
         level, spread = _local(past)
-        spread = max(spread, view.noise)
+        spread = max(spread, floor)
         height = float(y[i]) - level
         if height > math.log(th.SPIKE_FACTOR.value) and height > th.SPIKE_Z.value * spread:
             flagged[i] = True
@@ -89,7 +91,9 @@ def _local(past: st.Floats) -> tuple[float, float]:
     first, second = float(np.median(past[:half])), float(np.median(past[half:]))
     slope = (second - first) / (len(past) / 2)
     rest = past - slope * np.arange(len(past))
-    spread = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    rest -= np.median(rest)
+    above = rest[rest > 0]
+    spread = 1.4826 * float(np.median(above)) if len(above) else 0.0
     return max(float(np.median(past[-_FEWEST_BEFORE:])), second + slope * len(past) / 4), spread
 
 

@@ -45,16 +45,19 @@ PAGES = {
     ),
     "noisy_labels": Page(
         what="Many training answers are wrong or random.",
-        how="Over the last half of the run validation / training stays below 0.8 at every evaluation, and the training "
-        "loss fell less than half as far (in logs) as validation did.",
+        how="Over the last half of the run validation / training is below 0.8 (6 standard errors) and a quarter lower "
+        "than it was at step 0: both began alike, and the training loss stayed behind.",
         lookalikes="Validation up to a tenth below training is normal. Heavy dropout raises the training loss (then "
         "there is no verdict), and so do training rows that are simply harder. A constant ratio is scale_mismatch.",
         do="Read the rows with the highest loss and clean them.",
         sources=(f"{G0}: clean, accurate data beats fancy hyperparameters", STUDY),
         thresholds=(
             "NOISY_EVALS",
+            "FEWEST_LEVELS",
             "NOISY_RATIO",
-            "DETECTABLE_Z",
+            "SHIFT_Z",
+            "NOISY_AWAY",
+            "WORSE_Z",
             "HEAVY_DROPOUT",
         ),
     ),

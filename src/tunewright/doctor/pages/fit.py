@@ -47,7 +47,7 @@ PAGES = {
     "memorising": Page(
         what="Rows seen before are known by heart.",
         how="The training loss drops in a step where an epoch begins (level after against level before, less the "
-        "trend: above 15 % and 4 standard errors); or it falls by a third or more after validation was lowest, to "
+        "trend: above 15 % and 4 standard errors); or it falls by a third or more after validation stopped falling, to "
         "below half of validation.",
         lookalikes="Nothing else makes a step exactly there, but data sorted within the epoch may.",
         do="Nothing as long as validation falls. Otherwise fewer epochs or a lower learning rate.",
@@ -55,6 +55,7 @@ PAGES = {
         thresholds=(
             "MEMORISED_STEP",
             "MEMORISED_Z",
+            "APART_NEAR",
             "APART_EVALS",
             "APART_FALL",
             "APART_Z",
