@@ -490,3 +490,30 @@ def test_gradients_that_are_nan_to_the_end_of_a_coarse_log_are_not_averaged_away
 )
 def test_few_evaluations_that_rise_every_time_are_not_taken_for_noise(evals, expected):
     assert diagnose(with_evals(*evals, train=fall(7.4, 1.1, 40, 120))).has("overfit") is expected
+
+
+def test_validation_far_above_training_in_the_first_epoch_is_of_another_kind_even_without_step_0():
+    train = fall(2.4, 0.4, 30)
+    apart = {100: 7.0, 200: 6.9, 300: 7.0}
+    assert diagnose(make(train[1:], apart, 0, per_epoch=STEPS)).has("val_shift")
+    along = {step: float(train[step]) * 1.2 for step in apart}
+    assert not diagnose(make(train[1:], along, 0, per_epoch=STEPS)).has("val_shift")
+
+
+def test_a_blow_up_of_validation_is_no_shift():
+    train = np.concatenate([np.linspace(4.5, 70, 30), fall(70, 3.4, 30, STEPS - 30)])
+    values = (4.5, 75, 36, 20, 12, 7, 5.4, 4.2, 3.7, 3.5, 3.5)
+    curve = make(train[1:], {30 * place: value for place, value in enumerate(values)}, 0, per_epoch=STEPS)
+    assert not diagnose(curve).has("val_shift")
+    assert diagnose(curve).has("oscillation")
+
+
+def test_calm_evaluations_decide_where_batches_vary_too_much():
+    line = fall(1.721, 1.707, 100)
+    found = diagnose(make(line[1:], at_evals(line), 0, noise=0.15, eval_noise=0.0002)).finding("no_learning")
+    assert found.evidence["eval_improvement"] < 0.01
+
+
+def test_harder_training_rows_are_not_noise():
+    line = fall(2.8, 2.0)
+    assert not diagnose(make(1.4 * line[1:], at_evals(line), 0)).has("noisy_labels")

@@ -220,5 +220,5 @@ def with_second_slot(model: Any) -> Any:
     pack = attach_lora(model, [SlotSpec(rank=4, alpha=8.0, seed=seed) for seed in (0, 1)])
     with torch.no_grad():
         pack.params_KP += 0.2 * torch.randn(pack.params_KP.shape, generator=torch.Generator().manual_seed(2))
-    pack.switch.only = 1
+    pack.switch.only, pack.switch.index = (1,), slice(1, 2)  # as under pack.only(1), for good
     return model

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.prescribe import apply, prescribe
+from tunewright.prescribe.promise import BUDGET_RULE, predicted_by
 from tunewright.prescribe.rule import describe_changes
 from tunewright.schema.curve import Curve
 from tunewright.schema.facts import RunSummary
@@ -99,7 +100,7 @@ def tune(
     while True:
         outcome = run(f"run-{len(steps) + 1}", recipe, changes, why)
         used = used.plus(outcome.spent)
-        steps = (*steps, Step(outcome, changes, why, _prediction(changes)))
+        steps = (*steps, Step(outcome, changes, why, predicted_by(changes)))
         best = choose(steps, goal)
         on_step(steps, best)
         tell(describe(steps[-1], best))
@@ -113,10 +114,6 @@ def tune(
             return Tuning(steps, best, used, refusal)
         changes, why = (*prescription.changes, *shortened), prescription.why
         tell(announce(changes, why))
-
-
-def _prediction(changes: tuple[Change, ...]) -> Range | None:
-    return next((change.predicted for change in changes if change.predicted is not None), None)
 
 
 def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
@@ -139,7 +136,7 @@ def fit_to_budget(recipe: Recipe, cost: Costs, budget: Budget, used: Spent) -> t
     before, after = recipe.num_train_epochs, round(recipe.num_train_epochs * share, 1)
     why = f"cut to what is left of the budget ({100 * share:.0f} % of the run asked for)"
     change = Change(
-        "num_train_epochs", before, after, after / before, why, "tuner.budget", "Tunewright's own rule (2026)"
+        "num_train_epochs", before, after, after / before, why, BUDGET_RULE, "Tunewright's own rule (2026)"
     )
     return recipe.changed(num_train_epochs=after), (change,)
 

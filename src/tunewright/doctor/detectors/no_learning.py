@@ -36,6 +36,9 @@ def detect(view: View) -> Answer:
     if fall >= th.DETECTABLE_Z.value * error and -st.relative(-fall) > th.LEARNED_EVAL.value:
         return None
     least = float(f"{th.DETECTABLE_Z.value * error:.3g}")
+    by_validation = _by_validation(view)  # evaluations share their rows: where batches vary too much, they decide
+    if by_validation is not None and error > th.LEARNED_SE.value / 2:
+        return by_validation
     if error > th.LEARNED_SE.value or view.noise > th.NOISIEST.value:
         return Abstention("no_learning", f"the loss of one point varies by {percent(view.noise)}", least)
     judged = _eval_gain(view) is not None

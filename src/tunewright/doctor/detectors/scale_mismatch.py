@@ -51,8 +51,10 @@ def _falls_along(view: View) -> bool:
     """Whether validation fell over the run, and the training loss at least half as far."""
     first = min(max(3, len(view.y) // 20), 10)
     gained = view.level(0, first) - view.level(-view.tail, len(view.y))
-    followed = float(np.median(view.eval_at_loss[:first])) - math.log(float(view.evals.values.min()))
-    return gained >= 0.5 * followed and min(gained, followed) > math.log1p(th.LEARNED.value)
+    lowest = math.log(float(view.evals.values.min()))
+    followed = float(np.median(view.eval_at_loss[:first])) - lowest
+    fell = math.log(float(view.evals.values[0])) - lowest
+    return gained >= 0.5 * followed and min(gained, fell) > math.log1p(th.LEARNED.value)
 
 
 def _constant(view: View) -> bool:

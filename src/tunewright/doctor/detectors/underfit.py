@@ -147,7 +147,8 @@ def _starved_gain(view: View, more: float) -> float:
     if straight < th.UNDERFIT_STARVED_GAIN.value:
         return 0.0
     # straight on is too much to promise: the curve will bend
-    return min(straight, float(drop / levels[3] / math.log(clock[3] / clock[1]) * more))
+    fell = math.log(float(levels[1])) - math.log(float(levels[3]))  # in logs: a share of what will be left
+    return min(straight, fell / math.log(clock[3] / clock[1]) * more)
 
 
 def _clock(view: View, steps: st.Floats) -> st.Floats:

@@ -19,7 +19,11 @@ _CAUSES = (
 
 def detect(view: View) -> Answer:
     """In the first epoch, before any row is repeated, both losses measure the same thing if the rows are alike. Fires
-    when validation does not follow the training loss there, or lies far above it."""
+    when validation does not follow the training loss there, or lies far above it. Silent where validation
+    jumped to 1.5 times its beginning on the way: that run was out of control."""
+    values = view.evals.values
+    if not len(values) or float(values.max()) > th.BLOWN_UP.value * float(values[0]):
+        return None
     return _does_not_follow(view) or _far_above(view)
 
 

@@ -77,6 +77,7 @@ PAGES = {
         do="Hold out validation rows from the same source (val_size).",
         sources=(STUDY,),
         thresholds=(
+            "BLOWN_UP",
             "EPOCH_SLACK",
             "START_STEPS",
             "FEWEST_LOSSES",
