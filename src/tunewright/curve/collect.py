@@ -23,6 +23,7 @@ from tunewright.curve.names import (
 from tunewright.curve.resume import Resumes
 from tunewright.schema.curve import Curve, Series
 from tunewright.schema.errors import DataError
+from tunewright.schema.median import median
 
 CHUNK = 4096
 """Rows turned into arrays at once: enough for speed, little enough for memory."""
@@ -271,5 +272,5 @@ def steps_per_epoch(epochs: Series) -> float | None:
         return float(steps[0] / values[0]) if len(steps) and values[0] > 0 else None
     changes = np.flatnonzero(np.diff(values) > 0) + 1
     if np.all(values == np.floor(values)) and len(changes) < len(steps) - 1:  # a counter
-        return float(np.median(np.diff(steps[changes]))) if len(changes) > 1 else None
+        return float(median(np.diff(steps[changes]))) if len(changes) > 1 else None
     return float(steps[-1] / values[-1]) if values[-1] > 0 else None

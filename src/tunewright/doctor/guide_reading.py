@@ -14,6 +14,7 @@ import numpy as np
 
 from tunewright.doctor.view import View
 from tunewright.schema.finding import GuideReading
+from tunewright.schema.median import median
 
 SOURCE = "LLM Fine-Tuning Guide: Understanding Training Parameters (2025-10)"
 
@@ -97,7 +98,7 @@ def _band(table: tuple[Band, ...], loss: float) -> Band | None:
 def final_loss(view: View) -> float | None:
     """Median of the last tenth of the training points (at least 5 of them); None without any."""
     values = view.loss.values
-    return float(np.median(values[-max(5, len(values) // 10) :])) if len(values) else None
+    return float(median(values[-max(5, len(values) // 10) :])) if len(values) else None
 
 
 def read_as_guide(view: View) -> GuideReading:

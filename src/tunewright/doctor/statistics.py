@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from tunewright.schema.median import median
+
 Floats = NDArray[np.float64]
 MEDIAN_SE = 1.2533
 """Standard error of a median of normal noise over that of a mean: sqrt(pi / 2)."""
@@ -26,7 +28,7 @@ def noise_scale(y: Floats) -> float:
     if len(y) < 3:
         return LEAST_NOISE
     steps = np.diff(y)
-    return max(float(1.4826 * np.median(np.abs(steps - np.median(steps))) / math.sqrt(2)), LEAST_NOISE)
+    return max(float(1.4826 * median(np.abs(steps - median(steps))) / math.sqrt(2)), LEAST_NOISE)
 
 
 def upper_noise(y: Floats) -> float:
@@ -37,9 +39,9 @@ def upper_noise(y: Floats) -> float:
     if len(y) < 30:
         return noise_scale(y)
     windows = np.lib.stride_tricks.sliding_window_view(y, 11)[:: max(1, len(y) // 1000)]
-    rest = windows[:, 5] - np.median(windows, axis=1)
+    rest = windows[:, 5] - median(windows, axis=1)
     above = rest[rest > 0]
-    return max(float(1.4826 * np.median(above)), LEAST_NOISE) if len(above) else LEAST_NOISE
+    return max(float(1.4826 * median(above)), LEAST_NOISE) if len(above) else LEAST_NOISE
 
 
 def inflation(y: Floats) -> float:
@@ -71,9 +73,9 @@ def block_medians(y: Floats, width: int) -> Floats:
     """Medians of consecutive blocks of ``width`` points; a last block shorter than half is left out."""
     width = max(1, width)
     whole = len(y) // width
-    medians = np.median(y[: whole * width].reshape(whole, width), axis=1) if whole else np.empty(0)
+    medians = median(y[: whole * width].reshape(whole, width), axis=1) if whole else np.empty(0)
     rest = y[whole * width :]
-    return np.append(medians, np.median(rest)) if 2 * len(rest) >= width else medians
+    return np.append(medians, median(rest)) if 2 * len(rest) >= width else medians
 
 
 def relative(log_change: float) -> float:
@@ -89,9 +91,9 @@ def robust_line(x: Floats, y: Floats) -> tuple[float, float]:
     run = xs[second] - xs[first]
     usable = run > 0
     if not usable.any():
-        return 0.0, float(np.median(ys)) if len(ys) else 0.0
-    slope = float(np.median((ys[second] - ys[first])[usable] / run[usable]))
-    return slope, float(np.median(ys - slope * xs))
+        return 0.0, float(median(ys)) if len(ys) else 0.0
+    slope = float(median((ys[second] - ys[first])[usable] / run[usable]))
+    return slope, float(median(ys - slope * xs))
 
 
 def swings_up(y: Floats, size: float) -> int:

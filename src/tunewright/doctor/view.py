@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tunewright.doctor import statistics as st
 from tunewright.doctor import thresholds as th
 from tunewright.schema.curve import Curve, Series
+from tunewright.schema.median import median
 
 Bools = NDArray[np.bool_]
 
@@ -35,7 +36,7 @@ class View:
         suspect = np.zeros(len(values), dtype=np.bool_)
         for place, before in zip(zeros, np.searchsorted(positive, zeros), strict=True):
             recent = values[positive[max(0, before - 5) : before]]
-            suspect[place] = not len(recent) or float(np.median(recent)) >= th.ROUNDED_ZERO.value
+            suspect[place] = not len(recent) or float(median(recent)) >= th.ROUNDED_ZERO.value
         return suspect
 
     @cached_property
@@ -76,7 +77,7 @@ class View:
 
     def level(self, first: int, last: int) -> float:
         """Median log-loss of the training points first <= i < last."""
-        return float(np.median(self.y[first:last]))
+        return float(median(self.y[first:last]))
 
     def train_near(self, step: int, share: float = 0.05) -> float | None:
         """Median training loss around ``step`` (within ``share`` of the run, at least the 3 nearest points)."""
@@ -84,7 +85,7 @@ class View:
             return None
         away = np.abs(self.loss.steps - step)
         near = away <= max(share * self.last_step, float(np.partition(away, 2)[2]))
-        return float(np.median(self.loss.values[near]))
+        return float(median(self.loss.values[near]))
 
     # --- validation loss -----------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class View:
         count = len(self.evals)
         first = self.best if count - self.best >= 4 else max(1, count // 4) - 1
         second = np.diff(np.log(self.evals.values[first:]), 2)
-        wobble = 1.4826 * float(np.median(np.abs(second))) / np.sqrt(6.0)
+        wobble = 1.4826 * float(median(np.abs(second))) / np.sqrt(6.0)
         return float(min(max(wobble, th.EVAL_NOISE_KNOWN.value), 0.5))
 
     # --- the run -------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunewright.schema.median import median
+
 
 @dataclass(frozen=True)
 class Series:
@@ -89,7 +91,7 @@ class Curve:
     @property
     def logged_every(self) -> int:
         """The usual distance between two training-loss points, in steps; 1 when there are fewer than two."""
-        return int(np.median(np.diff(self.loss.steps))) if len(self.loss) > 1 else 1
+        return int(median(np.diff(self.loss.steps))) if len(self.loss) > 1 else 1
 
     @property
     def base_eval_loss(self) -> float | None:

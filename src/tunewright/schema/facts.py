@@ -9,7 +9,8 @@ from typing import Any
 @dataclass(frozen=True)
 class DataFacts:
     """rows, val_rows: after the split; tokens: all input tokens of the training rows after truncation;
-    supervised_tokens: those trained on; length_*: tokens per row; distinct_prompts: after normalisation."""
+    supervised_tokens: those trained on; length_*: tokens per row; distinct_prompts: after normalisation; sha256: of the
+    data file, "" where it is not known."""
 
     rows: int
     val_rows: int
@@ -21,6 +22,7 @@ class DataFacts:
     max_length: int
     distinct_prompts: int
     stage: str = "sft"
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,17 @@ class RunSummary:
     forgetting: float | None
     health: str
     changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that ended, with the data it was trained on; a plan learns from it.
+
+    data_sha256: of its data file; rows: training rows; tokens_per_row: mean input tokens of a training row, None
+    where the run did not record it.
+    """
+
+    summary: RunSummary
+    data_sha256: str
+    rows: int
+    tokens_per_row: float | None

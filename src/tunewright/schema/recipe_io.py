@@ -85,7 +85,7 @@ def parse_value(text: str, *, where: str) -> Any:
     """One YAML value; ``a+b`` is a list of words; ``1e-4`` is a number."""
     if "+" in text and all(part.isidentifier() for part in text.split("+")):
         return text.split("+")
-    return _load(text, where)
+    return parse_yaml(text, where=where)
 
 
 def _tidy(value: Any) -> Any:
@@ -97,10 +97,39 @@ def _tidy(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _load(text: str, where: str) -> Any:
-    """The YAML value (version 1.2, so ``1e-4`` is a number and a quoted one is text)."""
+MOST_VALUES = 100_000
+"""Values a YAML text may stand for once its references are written out; a page of them can name billions."""
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values there are when every reference is written out; each is counted once and remembered.
+
+    Raises ValueError for a list or mapping that holds itself.
+    """
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = -1
+        known[id(value)] = 1 + sum(_written_out(item, known) for item in _items(value))
+    if known[id(value)] < 0:
+        raise ValueError("it refers to itself")
+    return known[id(value)]
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def parse_yaml(text: str, *, where: str) -> Any:
+    """The value of a YAML text (version 1.2, so ``1e-4`` is a number and a quoted one is text).
+
+    Raises RecipeError, with the line, for text that is not YAML or that stands for more than MOST_VALUES values.
+    """
     try:
-        return _tidy(YAML(typ="safe", pure=True).load(text))
+        value = YAML(typ="safe", pure=True).load(text)
+        if _written_out(value, {}) > MOST_VALUES:
+            raise ValueError(f"its references stand for more than {MOST_VALUES} values")
+        return _tidy(value)
     except YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         place = where if line is None else f"{where}, line {line + 1}"
@@ -117,7 +146,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise RecipeError(f"{path}: cannot be read: {reason}") from None
-    values = _load(text, str(path))
+    values = parse_yaml(text, where=str(path))
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: expected a mapping of recipe keys to values", hint="tunewright plan --schema")
     check_keys(values, where=str(path))
@@ -136,6 +165,22 @@ def to_yaml(recipe: Recipe, comments: Mapping[str, str] | None = None) -> str:
         writer.dump({key: value}, buffer)
         lines.append(buffer.getvalue().rstrip("\n"))
     return "\n".join(lines) + "\n"
+
+
+def comments_of(text: str) -> dict[str, str]:
+    """The comment above each key of a recipe as :func:`to_yaml` writes it: why the key has its value.
+
+    >>> comments_of("# small model\nlearning_rate: 0.003\nseed: 0\n")
+    {'learning_rate': 'small model'}
+    """
+    found: dict[str, str] = {}
+    above = ""
+    for line in text.splitlines():
+        key, colon, _ = line.partition(":")
+        if colon and key in KEYS and above:
+            found[key] = above
+        above = line.removeprefix("# ") if line.startswith("# ") else ""
+    return found
 
 
 def json_schema() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tunewright.doctor import statistics as st
 from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
+from tunewright.schema.median import median
 
 _FEWEST_PER_EPOCH = 10
 _CAUSES = ("repeated epochs over little data", "learning rate high enough to learn rows by heart")
@@ -66,7 +67,7 @@ def _apart(view: View) -> Answer:
         return None
     fell = view.level(max(0, since - width), since + 1) - view.level(-view.tail, len(view.y))
     error = st.median_error(view.noise, width, view.tail)
-    ratio = float(np.median(evals.values[-after:])) / max(math.exp(view.level(-view.tail, len(view.y))), 1e-300)
+    ratio = float(median(evals.values[-after:])) / max(math.exp(view.level(-view.tail, len(view.y))), 1e-300)
     if fell < -math.log1p(-th.APART_FALL.value) or fell < th.APART_Z.value * error or ratio < th.APART_RATIO.value:
         return None
     step = int(evals.steps[best])

@@ -12,6 +12,7 @@ from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention
+from tunewright.schema.median import median
 
 _CAUSES = (
     "wrong or random answers in part of the training rows",
@@ -35,9 +36,9 @@ def detect(view: View) -> Answer:
         return None
     ratios = (view.eval_at_loss - y)[late]
     spread = max(view.noise, float(np.std(np.diff(y))) / math.sqrt(2))
-    middle, error = float(np.median(ratios)), st.median_error(spread, int(late.sum()))
+    middle, error = float(median(ratios)), st.median_error(spread, int(late.sum()))
     first = min(max(5, len(y) // 8), 20)
-    start = float(np.median((view.eval_at_loss - y)[:first]))
+    start = float(median((view.eval_at_loss - y)[:first]))
     away = start - middle
     low = middle < math.log(th.NOISY_RATIO.value) and -middle > th.SHIFT_Z.value * error
     if not low or away < math.log(th.NOISY_AWAY.value):

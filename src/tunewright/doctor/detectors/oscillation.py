@@ -14,6 +14,7 @@ from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention, Finding
+from tunewright.schema.median import median
 
 _CAUSES = ("learning rate too high", "effective batch too small for this learning rate", "warm-up too short")
 _FEWEST = 40
@@ -32,7 +33,7 @@ def detect(view: View) -> Answer:
         return None
     start = len(view.y) // 4
     y, steps = view.y[start:], view.loss.steps[start:].astype(float)
-    if float(np.median(view.loss.values[start:])) < th.SMALL_LOSS.value:
+    if float(median(view.loss.values[start:])) < th.SMALL_LOSS.value:
         return None
     rest = _without_trend(view, steps, y)
     fast, spread = float(np.mean(np.diff(rest) ** 2)), float(np.var(rest))
@@ -75,7 +76,7 @@ def _efficiency(blocks: st.Floats) -> float:
 
 
 def _swinging_validation(view: View) -> Finding | None:
-    if len(view.evals) < 3 or float(np.median(view.evals.values)) < th.SMALL_LOSS.value:
+    if len(view.evals) < 3 or float(median(view.evals.values)) < th.SMALL_LOSS.value:
         return None
     y = np.log(view.evals.values)
     swings = st.swings_up(y, th.SWING.value)

@@ -10,6 +10,7 @@ from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention
+from tunewright.schema.median import median
 
 _CAUSES = (
     "too many epochs for this much data",
@@ -76,7 +77,7 @@ def _sure_rise(view: View, error: float) -> float:
     values, lowest = view.evals.values, float(view.evals.values[view.best])
     if len(values) < th.MANY_EVALS.value:
         return float(values[-1]) / lowest - 1 - 2 * error
-    return min(float(values[-1]), float(np.median(values[-3:]))) / lowest - 1 - 3 * error
+    return min(float(values[-1]), float(median(values[-3:]))) / lowest - 1 - 3 * error
 
 
 def _undecided(view: View, error: float) -> Answer:

@@ -7,6 +7,7 @@ import numpy as np
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.detectors.non_finite import masked_signature
 from tunewright.doctor.view import View
+from tunewright.schema.median import median
 
 
 def detect(view: View) -> Answer:
@@ -22,7 +23,7 @@ def detect(view: View) -> Answer:
         "points": len(steps),
         "of": len(loss),
         "share": share,
-        "normal_loss": float(np.median(view.loss.values)),
+        "normal_loss": float(median(view.loss.values)),
     }
     causes = ("answers cut off by max_length", "rows without an answer", "a response marker that some rows lack")
     return found("rows_masked", (steps[0], steps[-1]), why, evidence, causes, rows=tuple(rows))

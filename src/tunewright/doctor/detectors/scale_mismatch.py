@@ -10,6 +10,7 @@ from tunewright.doctor import statistics as st
 from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found
 from tunewright.doctor.view import View
+from tunewright.schema.median import median
 
 _EARLY_SHARE = 0.25
 
@@ -25,7 +26,7 @@ def detect(view: View) -> Answer:
     ratios = _early_ratios(view)
     if len(ratios) < th.SCALE_POINTS.value:
         return None
-    middle = float(np.median(ratios))
+    middle = float(median(ratios))
     early = view.evals.steps[0] <= _EARLY_SHARE * view.last_step
     if middle >= math.log(th.SCALE_RATIO.value) or not ((early and _falls_along(view)) or _constant(view)):
         return None
@@ -52,7 +53,7 @@ def _falls_along(view: View) -> bool:
     first = min(max(3, len(view.y) // 20), 10)
     gained = view.level(0, first) - view.level(-view.tail, len(view.y))
     lowest = math.log(float(view.evals.values.min()))
-    followed = float(np.median(view.eval_at_loss[:first])) - lowest
+    followed = float(median(view.eval_at_loss[:first])) - lowest
     fell = math.log(float(view.evals.values[0])) - lowest
     return gained >= 0.5 * followed and min(gained, fell) > math.log1p(th.LEARNED.value)
 
@@ -62,4 +63,4 @@ def _constant(view: View) -> bool:
     after = [(int(s), float(v)) for s, v in zip(view.evals.steps, view.evals.values, strict=True) if s > 0]
     near = [(value, view.train_near(step, share=0.02)) for step, value in after]
     ratios = np.array([value / train for value, train in near if train])
-    return len(ratios) >= 3 and float(np.std(ratios)) <= th.SCALE_SPREAD.value * float(np.median(ratios))
+    return len(ratios) >= 3 and float(np.std(ratios)) <= th.SCALE_SPREAD.value * float(median(ratios))

@@ -13,6 +13,7 @@ from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found
 from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention, Severity
+from tunewright.schema.median import median
 
 _FEWEST_BEFORE = 10
 _FEWEST_AROUND = 3
@@ -88,13 +89,13 @@ def _local(past: st.Floats) -> tuple[float, float]:
     median is the descent's, and would hide any spike. The slope is that between the medians of the two halves; the
     level errs upwards, so that a curve that flattens makes no spikes."""
     half = len(past) // 2
-    first, second = float(np.median(past[:half])), float(np.median(past[half:]))
+    first, second = float(median(past[:half])), float(median(past[half:]))
     slope = (second - first) / (len(past) / 2)
     rest = past - slope * np.arange(len(past))
-    rest -= np.median(rest)
+    rest -= median(rest)
     above = rest[rest > 0]
-    spread = 1.4826 * float(np.median(above)) if len(above) else 0.0
-    return max(float(np.median(past[-_FEWEST_BEFORE:])), second + slope * len(past) / 4), spread
+    spread = 1.4826 * float(median(above)) if len(above) else 0.0
+    return max(float(median(past[-_FEWEST_BEFORE:])), second + slope * len(past) / 4), spread
 
 
 def _suspects(y: st.Floats, noise: float, window: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
@@ -133,8 +134,8 @@ def _recovered(view: View, group: list[int]) -> bool | None:
     if len(after) < 5:
         return None
     least = math.log1p(th.SPIKE_STAYS.value)
-    level = float(np.median(before))
-    back = float(np.median(after)) - level <= max(least, 2 * st.median_error(view.noise, len(before), len(after)))
+    level = float(median(before))
+    back = float(median(after)) - level <= max(least, 2 * st.median_error(view.noise, len(before), len(after)))
     return back or view.level(-view.tail, len(y)) - level <= least
 
 
@@ -189,8 +190,8 @@ def _gradient_first(view: View, spike: Spike) -> bool | None:
     before = grads.values[(grads.steps <= at - 3 * view.every)][-50:]
     if len(near) == 0 or len(before) < _FEWEST_BEFORE:
         return None
-    middle = float(np.median(before))
-    spread = 1.4826 * float(np.median(np.abs(before - middle)))
+    middle = float(median(before))
+    spread = 1.4826 * float(median(np.abs(before - middle)))
     return bool(float(near.max()) > middle + th.SPIKE_Z.value * max(spread, 0.05 * middle))
 
 

@@ -11,6 +11,7 @@ from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention
+from tunewright.schema.median import median
 
 _CAUSES = ("too few epochs", "learning rate too low", "rank too small for the task")
 
@@ -164,7 +165,7 @@ def _clock(view: View, steps: st.Floats) -> st.Floats:
 def _by_training(view: View) -> Answer:
     half = len(view.y) // 2
     y, steps = view.y[half:], view.loss.steps[half:].astype(float)
-    middle = np.median(y)
+    middle = median(y)
     kept = np.clip(y, middle - 4 * view.noise - 0.1, middle + 4 * view.noise + 0.1)
     slope = float(np.polyfit(np.linspace(0, 1, len(y)), kept, 1)[0])
     z = -slope / (view.noise * math.sqrt(12 / len(y)))
@@ -173,7 +174,7 @@ def _by_training(view: View) -> Answer:
     if -slope < th.UNDERFIT_TRAIN_DROP.value or z < th.DETECTABLE_Z.value or share < th.UNDERFIT_TRAIN_SHARE.value:
         return None
     _, b = log_fit(np.maximum(steps, 1.0), np.exp(y))
-    gain = -b * math.log(2.0) / math.exp(float(np.median(y[-view.tail :])))
+    gain = -b * math.log(2.0) / math.exp(float(median(y[-view.tail :])))
     if gain < th.UNDERFIT_GAIN.value:
         return None
     evidence = {"fell_last_half": -st.relative(slope), "z": z, "share_of_fall": share, "gain_one_more_epoch": gain}

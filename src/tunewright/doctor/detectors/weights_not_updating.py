@@ -7,6 +7,7 @@ import numpy as np
 from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found
 from tunewright.doctor.view import View
+from tunewright.schema.median import median
 
 _CAUSES = (
     "no parameter is trainable, or the adapter is not part of the graph",
@@ -50,8 +51,6 @@ def _no_gradient(view: View) -> Answer:
     grads = view.curve.grad_norm
     if len(grads) < th.FEWEST_LOSSES.value or np.any(grads.values != 0.0) or not view.enough:
         return None
-    why = (
-        f"the gradient norm is 0 at all {len(grads)} logged points while the loss is {np.median(view.loss.values):.3f}"
-    )
-    evidence = {"grad_norm": 0.0, "points": len(grads), "loss": float(np.median(view.loss.values))}
+    why = f"the gradient norm is 0 at all {len(grads)} logged points while the loss is {median(view.loss.values):.3f}"
+    evidence = {"grad_norm": 0.0, "points": len(grads), "loss": float(median(view.loss.values))}
     return found("weights_not_updating", (int(grads.steps[0]), int(grads.steps[-1])), why, evidence, _CAUSES)

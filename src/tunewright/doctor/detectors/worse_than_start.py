@@ -11,6 +11,7 @@ from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.statistics import relative
 from tunewright.doctor.view import View
 from tunewright.schema.finding import Abstention
+from tunewright.schema.median import median
 
 _CAUSES = ("learning rate too high", "no warm-up", "labels that contradict the base model's format")
 VOCABULARIES = (32000, 32064, 49152, 50257, 50304, 65536, 100352, 128256, 151936, 152064, 256000, 262144)
@@ -68,13 +69,13 @@ def _training_fell(view: View, base: float) -> bool:
 def _by_training(view: View) -> Answer:
     y = view.y
     closing = y[-view.tail :]
-    change = float(np.median(closing) - y[0])
+    change = float(median(closing) - y[0])
     error = view.noise * math.sqrt(1 + 1.57 / len(closing))
     # three quarters of the closing points must lie above: one easy first batch is no baseline
     above = float(np.quantile(closing, 0.25) - y[0])
     if above <= math.log1p(th.WORSE_TRAIN.value) or change <= th.WORSE_Z.value * error:
         return None
-    end, start = math.exp(float(np.median(closing))), float(view.loss.values[0])
+    end, start = math.exp(float(median(closing))), float(view.loss.values[0])
     evidence = {
         "first_loss": start,
         "final_loss": end,
