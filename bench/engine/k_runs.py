@@ -16,12 +16,13 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from tunewright.data.tokens import TokenRow
+from tunewright.engine.attach import attach_lora
 from tunewright.engine.base import Base
 from tunewright.engine.batcher import epoch_order
 from tunewright.engine.export import peft_tensors
 from tunewright.engine.job import Job
 from tunewright.engine.loop import run_pack
-from tunewright.engine.pack import attach_lora, take_off
+from tunewright.engine.pack import take_off
 from tunewright.engine.prepare import slot_spec
 from tunewright.schema.recipe import Recipe
 

@@ -20,9 +20,9 @@ from tunewright.data.read import read_rows
 from tunewright.data.rows import Message, Row
 from tunewright.data.sources import demo_files
 from tunewright.data.tokens import TokenRow, encode_rows
+from tunewright.engine.attach import attach_lora
 from tunewright.engine.base import load_base, quiet
 from tunewright.engine.export import save_peft
-from tunewright.engine.pack import attach_lora
 from tunewright.engine.prepare import slot_spec
 from tunewright.record.files import write_folder, write_whole
 

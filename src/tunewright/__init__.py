@@ -25,6 +25,7 @@ _VERBS = {
     "check": "tunewright.app.check",
     "diagnose": "tunewright.app.diagnose",
     "exam": "tunewright.app.exam",
+    "export": "tunewright.app.export",
     "next_recipe": "tunewright.app.next_recipe",
     "plan": "tunewright.app.plan",
     "report": "tunewright.app.report",

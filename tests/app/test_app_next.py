@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tunewright.app.next_recipe import next_recipe
+from tunewright.cli.show import next_text
 from tunewright.schema.errors import DataError, UsageError
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import to_yaml
@@ -52,7 +53,7 @@ def test_a_broken_table_names_line_and_column(tmp_path: Path) -> None:
 def made_run(folder: Path, **given: Any) -> Path:
     """A run folder whose validation loss turned at step 40 of 100."""
     folder.mkdir()
-    recipe = Recipe(model="m", data="d.jsonl", num_train_epochs=10.0, **given)
+    recipe = Recipe(model="m", data="d.jsonl", **{"num_train_epochs": 10.0, **given})
     (folder / "recipe.yaml").write_text(to_yaml(recipe))
     (folder / "run.json").write_text(json.dumps({"status": "finished", "rows": {"train": 625, "val": 50}}))
     with open(folder / "metrics.jsonl", "w") as file:
@@ -99,3 +100,113 @@ def test_grown_data_gives_three_options(tmp_path: Path) -> None:
     assert [option.name for option in answer["options"]] == ["A", "B", "C"]
     assert answer["recipe"]["data"] == str(tmp_path / "new.jsonl")
     assert answer["recipe"]["num_train_epochs"] == 8  # 6,250 / 825 = 7.6
+
+
+FIXTURES = Path(__file__).parents[1] / "curve" / "fixtures"
+LOGS = sorted(
+    path
+    for path in FIXTURES.rglob("*")
+    if path.is_dir() or path.suffix not in (".yaml", ".json") or path.name == "trainer_state.json"
+)
+
+
+@pytest.mark.parametrize("policy", ["evidence", "guide"])
+@pytest.mark.parametrize("log", LOGS, ids=lambda path: path.relative_to(FIXTURES).as_posix())
+def test_every_tools_log_gets_a_prescription_or_keep(log: Path, policy: str, tmp_path: Path) -> None:
+    answer = next_recipe(log, policy=policy, runs_dir=tmp_path)
+    prescription = answer["prescription"]
+    assert prescription.why
+    assert not (prescription.keep and prescription.changes)
+    for change in prescription.changes:
+        if change.after is not None and answer["recipe"]:
+            assert answer["recipe"][change.key] == change.after
+    assert prescription.keep == next_text(answer).startswith("keep: ")
+
+
+def test_settings_beside_a_foreign_log_turn_factors_into_values(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    beside = tmp_path / "theirs"
+    beside.mkdir()
+    (beside / "trainer_log.jsonl").write_bytes(
+        (run / "metrics.jsonl").read_bytes().replace(b'"step"', b'"current_steps"')
+    )
+    (beside / "train.yaml").write_text("learning_rate: 2.0e-4\nnum_train_epochs: 10\nwarmup_steps: 5\n")
+    answer = next_recipe(beside / "trainer_log.jsonl", runs_dir=tmp_path / "runs")
+    change = answer["prescription"].changes[0]
+    assert (change.key, change.before) == ("num_train_epochs", 10.0)
+    assert answer["recipe"]["num_train_epochs"] == change.after
+    assert answer["recipe"]["learning_rate"] == 2e-4
+    with pytest.raises(UsageError, match="cannot be written whole"):
+        next_recipe(beside / "trainer_log.jsonl", out=str(tmp_path / "next.yaml"))
+
+
+def ended(folder: Path, eval_loss: float, *, sha256: str = "aaaa", model: str = "m", **given: Any) -> Path:
+    """A finished run on the data of that hash."""
+    run = made_run(folder, **given)
+    about = {"status": "finished", "model": model, "data_sha256": sha256, "rows": {"train": 625, "val": 50}}
+    (run / "run.json").write_text(json.dumps({**about, "result": {"eval_loss": eval_loss, "health": "healthy"}}))
+    return run
+
+
+@pytest.mark.parametrize("place", ["runs", "elsewhere"])
+def test_what_failed_in_another_run_of_the_same_data_is_not_prescribed_again(tmp_path: Path, place: str) -> None:
+    for folder in ("runs", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    run = ended(tmp_path / "elsewhere" / "a", 0.9)
+    first = next_recipe(run, runs_dir=tmp_path / "runs")["prescription"].changes[0]
+    assert first.key == "num_train_epochs"
+    ended(tmp_path / place / "b", 1.2, num_train_epochs=first.after)
+    again = next_recipe(run, runs_dir=tmp_path / "runs")["prescription"]
+    assert again.changes[0].key == "learning_rate"
+    assert f"not repeated: b tried num_train_epochs {first.after:g}" in again.why
+
+
+@pytest.mark.parametrize("unlike", [{"sha256": "bbbb"}, {"model": "n"}, {"val": "v.jsonl"}, {"lora_rank": 4}])
+def test_a_run_of_other_data_model_or_settings_says_nothing_about_this_one(
+    tmp_path: Path, unlike: dict[str, Any]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    run = ended(tmp_path / "runs" / "a", 0.9)
+    first = next_recipe(run, runs_dir=tmp_path / "runs")["prescription"]
+    ended(tmp_path / "runs" / "b", 1.2, num_train_epochs=first.changes[0].after, **unlike)
+    assert next_recipe(run, runs_dir=tmp_path / "runs")["prescription"] == first
+
+
+def test_a_damaged_run_beside_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    run = ended(tmp_path / "runs" / "a", 0.9)
+    first = next_recipe(run, runs_dir=tmp_path / "runs")["prescription"]
+    for name, damage in (("b", "{"), ("c", "[]"), ("d", '{"status": "finished", "model": "m", "data_sha256": 3}')):
+        other = ended(tmp_path / "runs" / name, 1.2, num_train_epochs=first.changes[0].after)
+        (other / "run.json").write_text(damage)
+        (other / "prediction.json").write_text(damage)
+    assert next_recipe(run, runs_dir=tmp_path / "runs")["prescription"] == first
+
+
+@pytest.mark.parametrize("policy", ["evidence", "guide"])
+def test_a_run_that_ran_out_of_memory_before_its_first_step_gets_a_smaller_batch(tmp_path: Path, policy: str) -> None:
+    run = made_run(tmp_path / "run", per_device_train_batch_size=4, gradient_accumulation_steps=2)
+    (run / "run.json").write_text(json.dumps({"status": "failed", "error_code": "out_of_memory"}))
+    (run / "metrics.jsonl").unlink()
+    recipe = next_recipe(run, policy=policy, runs_dir=tmp_path)["recipe"]
+    assert recipe["per_device_train_batch_size"] == {"guide": 1, "evidence": 2}[policy]
+    assert recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"] == 8
+
+
+def test_the_run_remembers_what_was_prescribed_and_keep_promises_nothing(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    answer = next_recipe(run, out=str(tmp_path / "next.yaml"), runs_dir=tmp_path)
+    (noted,) = json.loads((run / "next.json").read_text()).values()
+    assert noted["promise"]["rule"] == answer["prescription"].changes[0].rule
+    next_recipe(run, out=str(tmp_path / "again.yaml"), runs_dir=tmp_path)
+    assert len(json.loads((run / "next.json").read_text())) == 1
+
+
+def test_keep_promises_nothing(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    flat = [{"step": step, "loss": 0.5 + 1.5 * 0.9**step, "eval_loss": 0.55 + 1.5 * 0.9**step} for step in range(101)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in flat))
+    answer = next_recipe(run, out=str(tmp_path / "next.yaml"), runs_dir=tmp_path)
+    assert answer["prescription"].keep
+    assert (tmp_path / "next.yaml").is_file()
+    assert not (run / "next.json").exists()

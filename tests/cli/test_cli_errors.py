@@ -132,7 +132,7 @@ def test_under_json_the_error_is_the_one_document(here: Path, capfd: pytest.Capt
 
 def test_all_faults_of_a_recipe_are_said_at_once(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(lines(GOOD))(here)
-    (here / "bad.yaml").write_text("lerning_rate: 1\nnum_epochs: 2\n")
+    (here / "bad.yaml").write_text("lerning_rate: 1\nnum_train_epoch: 2\n")
     assert run(["train", "data.jsonl", "--model", "tiny", "--recipe", "bad.yaml"]) == 2
     said = capfd.readouterr().err
     assert "learning_rate" in said

@@ -8,9 +8,9 @@ import pytest
 from tunewright.cli.main import app, run
 
 SURFACE = {
-    "check": "data --model --val --show-mask --fix --recipe --set --json --quiet",
+    "check": "data --model --val --show-mask --html --fix --recipe --set --json --quiet --no-progress",
     "plan": "data --model --val --test --preset --recipe --set --stage --method --task --vram --seed --measure --out "
-    "--schema --json --quiet --no-progress",
+    "--schema --runs-dir --json --quiet --no-progress",
     "train": "data --model --val --test --preset --recipe --set --stage --method --task --replay --resume --runs-dir "
     "--name --seed --report-to --json --quiet --no-progress --dry-run",
     "tune": "data --model --val --test --preset --recipe --set --goal --budget --resume --runs-dir --name --seed "
@@ -20,13 +20,15 @@ SURFACE = {
     "exam": "run --suite --draft --fail-under --json --quiet --no-progress",
     "watch": "run --once --json",
     "diagnose": "sources --fail-on --map --json",
-    "next": "run --policy --data --table --out --json",
+    "next": "run --policy --data --table --out --runs-dir --json",
     "report": "source --out --format --json",
+    "export": "source --to --out --set --json",
     "explain": "code",
     "env": "--json",
     "runs ls": "--runs-dir --json",
     "runs show": "run --json",
     "runs compare": "paths --json",
+    "runs rules": "--runs-dir --json",
 }
 
 
@@ -49,4 +51,6 @@ def test_every_verb_has_help_that_ends_with_an_example(verb: str, capsys: pytest
     assert run([*verb.split(), "--help"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("Usage: tunewright")
-    assert verb in ("env", "runs ls", "runs show", "runs compare") or "tunewright " in said.splitlines()[-1]
+    assert (
+        verb in ("env", "runs ls", "runs show", "runs compare", "runs rules") or "tunewright " in said.splitlines()[-1]
+    )

@@ -96,10 +96,14 @@ def test_paragraphs_of_a_plain_text_are_its_documents(tmp_path: Path) -> None:
 
 def test_what_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"Good.\n\nBad \xff.\n")
-    with pytest.raises(DataError, match=r"a\.txt, line 3: not UTF-8"):
+    bad = read_rows(tmp_path / "a.txt").faults
+    assert [(fault.fault, fault.rows) for fault in bad] == [("broken_row", (2,)), ("encoding", (2,))]
+    assert "line 3" in bad[0].why
+    (tmp_path / "a.txt").write_bytes(b"Bad\n\xff.\n")
+    with pytest.raises(DataError, match=r"a\.txt, line 2: not UTF-8"):
         read_rows(tmp_path / "a.txt")
     lines = [json.dumps({"text": "Good."}).encode(), b'{"text": "bad \xff"}', b'{"text": "Good too."}']
     (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
     file = read_rows(tmp_path / "a.jsonl")
     assert [row.number for row in file.rows] == [1, 3]
-    assert [(fault.fault, fault.rows) for fault in file.faults] == [("broken_row", (2,))]
+    assert [(fault.fault, fault.rows) for fault in file.faults] == [("broken_row", (2,)), ("encoding", (2,))]

@@ -14,12 +14,13 @@ from torch import nn
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.adapter import SlotSpec
+from tunewright.engine.attach import attach_lora, open_full
 from tunewright.engine.base import Base
 from tunewright.engine.evaluate import row_losses
 from tunewright.engine.export import load_adapter, load_tuned, save_full, save_peft
 from tunewright.engine.job import Job
 from tunewright.engine.loop import run_job
-from tunewright.engine.pack import Pack, attach_lora, open_full
+from tunewright.engine.pack import Pack
 from tunewright.record.run import Run
 from tunewright.schema.errors import ModelError, UsageError
 from tunewright.schema.recipe import Recipe

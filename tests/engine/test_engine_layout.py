@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForCausalLM,
     FalconMambaConfig,
     Gemma2Config,
+    Gemma3Config,
     GPT2Config,
     GPTNeoXConfig,
     MistralConfig,
@@ -21,7 +22,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from tunewright.engine.attention import laid_out, longest_flat_row
+from tunewright.engine.attention import laid_out, longest_flat_row, rows_attention
 from tunewright.engine.layout import groups_by_length, lay_out
 
 CPU = torch.device("cpu")
@@ -126,3 +127,69 @@ def test_a_model_is_left_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(model(input_ids=ids).logits, before)
     model.save_pretrained(tmp_path)
     assert "tunewright" not in (tmp_path / "config.json").read_text(encoding="utf-8")
+
+
+def test_a_trial_cut_short_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C or a full device during the trial says nothing about the model: it is tried again."""
+    for error in (KeyboardInterrupt, torch.OutOfMemoryError):
+        model = _model(FLAT["qwen3"])
+
+        def fail(*_: object, error: type[BaseException] = error, **__: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "forward", fail)
+            with pytest.raises(error):
+                longest_flat_row(model)
+        assert model.config._attn_implementation == "sdpa"
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "forward", lambda **_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                longest_flat_row(model)
+        assert longest_flat_row(model) > 10_000
+
+
+def test_another_attention_is_looked_at_anew() -> None:
+    model = _model(FLAT["qwen3"])
+    assert longest_flat_row(model) > 10_000
+    model.set_attn_implementation("eager")
+    assert longest_flat_row(model) == 0
+    model.set_attn_implementation("sdpa")
+    assert longest_flat_row(model) > 10_000
+
+
+@pytest.mark.parametrize("option", ["attention_mask", "softcap", "s_aux", "position_bias"])
+def test_attention_that_is_more_than_causal_is_refused(option: str) -> None:
+    q = torch.randn(1, 2, 5, 4)
+    module, layout = nn.Module(), lay_out([np.array([3, 2])], CPU)
+    with laid_out(module, layout):
+        rows_attention(module, q, q, q)
+        with pytest.raises(ValueError, match=option):
+            rows_attention(module, q, q, q, **{option: torch.ones(1)})
+        with pytest.raises(ValueError, match="expected the 5 tokens"):
+            rows_attention(module, q, q[:, :, :4], q)
+
+
+def test_a_forward_pass_that_fails_leaves_the_model_as_it_was() -> None:
+    model = _model(FLAT["qwen3"])
+    with pytest.raises(ValueError, match="expected the 7 tokens"), laid_out(model, lay_out([np.array([7])], CPU)):
+        model(input_ids=torch.ones(1, 6, dtype=torch.long), use_cache=False)
+    assert model.config._attn_implementation == "sdpa"
+    other = _model(FLAT["gpt2"])  # and another one is not touched while a layout is open
+    ids = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    before = other(input_ids=ids).logits
+    with laid_out(model, lay_out([np.array([7])], CPU)):
+        assert torch.equal(other(input_ids=ids).logits, before)
+
+
+def test_only_attention_is_told_apart_in_a_model_with_parts() -> None:
+    """The text part of a model of several keeps its window in a configuration of its own."""
+    text = {**SMALL, "intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8}
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = Gemma3Config(
+        text_config=text,
+        vision_config=vision | {"image_size": 28, "patch_size": 14},
+        mm_tokens_per_image=4,
+        image_token_index=63,
+    )
+    assert longest_flat_row(_model(config)) == 8

@@ -17,6 +17,7 @@ from torch import nn
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.adapter import SlotSpec
+from tunewright.engine.attach import attach_lora
 from tunewright.engine.base import Base
 from tunewright.engine.batcher import Rows, step_window
 from tunewright.engine.evaluate import row_losses
@@ -24,7 +25,6 @@ from tunewright.engine.export import load_tuned, peft_tensors
 from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.loop import run_job, run_pack
 from tunewright.engine.optimizer import FlatOptimizer, SlotRates
-from tunewright.engine.pack import attach_lora
 from tunewright.engine.session import Outcome, Session
 from tunewright.engine.step import forward_backward
 from tunewright.record.run import Run
@@ -342,6 +342,21 @@ def test_a_kill_with_a_refill_leaves_the_others_to_the_bit(make_base: MakeBase, 
     assert result_of(outcomes[1]).stopped_because == "seen enough"
     assert [event["step"] for event in events[1] if "eval_loss" in event] == [0, 5, 7]
     assert events[1][:9] == calm[1][:9]
+
+
+def test_a_run_stopped_right_after_an_evaluation_is_saved_all_the_same(
+    make_base: MakeBase, job_of: MakeJob, make_run: MakeRun
+) -> None:
+    runs = [make_run(name) for name in ("stopped", "other")]
+
+    def stop(session: Session) -> None:
+        if session.steps == 4:
+            assert session.find(0).state.evaluated_step == 4
+            session.stop(0, "seen enough")
+
+    outcomes = run_pack(make_base(), [job_of(run) for run in runs], on_boundary=stop)
+    assert [result_of(outcome).steps for outcome in outcomes] == [4, 12]
+    assert (runs[0].checkpoints / "step-4").is_dir()
 
 
 def test_a_kill_with_nobody_waiting_drops_the_row(make_base: MakeBase, job_of: MakeJob) -> None:

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModelForCausalLM, OPTConfig
 
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.adapter import SlotSpec
+from tunewright.engine.attach import attach_lora, open_full
 from tunewright.engine.batcher import Rows, Window, step_window
 from tunewright.engine.frozen import checkpoint_activations
 from tunewright.engine.losses import token_nll
 from tunewright.engine.optimizer import FlatOptimizer, SlotRates
-from tunewright.engine.pack import Pack, attach_lora, open_full
+from tunewright.engine.pack import Pack
 from tunewright.engine.step import forward_backward
 
 # PEFT still asks transformers under a name that is going away
@@ -236,6 +238,95 @@ def test_gradient_checkpointing_changes_no_bit(make_model: MakeModel, make_rows:
     handle.remove()
     assert (again == plain).all()
     assert len(calls) == 8  # once forward, once more in each backward
+
+
+def test_gradient_checkpointing_wakes_no_dropout_of_the_base(make_rows: MakeRows) -> None:
+    """OPT's layers drop by their own mode, not by that of a module below them."""
+    rows, results = Rows(make_rows(60)), []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        config = OPTConfig(
+            vocab_size=64,
+            hidden_size=32,
+            ffn_dim=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            word_embed_proj_dim=32,
+        )
+        assert config.dropout > 0
+        model = AutoModelForCausalLM.from_config(config)
+        pack = attach_lora(model, SPECS[:2])
+        checkpoint_activations(model, recompute)
+        results.append(run_pack(pack, RATES[:2], LEARNING_RATES[:2], rows, steps=4))
+    assert (results[0] == results[1]).all()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_weights_trained_whole_in_float32_beside_adapters_on_bf16(
+    make_model: MakeModel, make_rows: MakeRows, dropout: float
+) -> None:
+    rows = Rows(make_rows(60))
+    exact = attach_lora(make_model(), [SlotSpec(4, 8.0, dropout, seed=5)], modules_to_save=["norm"])
+    low = attach_lora(make_model().to(torch.bfloat16), [SlotSpec(4, 8.0, dropout, seed=5)], modules_to_save=["norm"])
+    losses = [run_pack(pack, RATES[:1], [3e-3], rows, steps=6) for pack in (exact, low)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_dropout_is_of_the_slot_alone_and_keeps_the_mean(make_model: MakeModel, flat: bool) -> None:
+    p, lengths = 0.25, np.array([40, 25, 3])
+    ours = SlotSpec(2, 4.0, dropout=p, seed=9)
+
+    def kept(lengths_KR: Sequence[np.ndarray], N: int) -> torch.Tensor:
+        pack = attach_lora(make_model(), [SlotSpec(2, 4.0, dropout=0.5, seed=1)] * (len(lengths_KR) - 1) + [ours])
+        switch, layer = pack.switch, next(iter(pack.layers.values()))
+        switch.lengths_KR, switch.step_K, switch.micro, switch.flat = lengths_KR, [3] * pack.K, 1, flat
+        return layer._kept(torch.zeros(pack.K, N, layer.features_in))[-1]
+
+    alone = kept([lengths], int(lengths.sum()) if flat else 3 * 40)
+    longer = np.array([50, 50, 50, 7])
+    beside = kept([longer, longer, lengths], int(longer.sum()) if flat else 4 * 50)
+    width = 0 if flat else 10  # how much wider the neighbours make its rows
+    starts = [0, 40, 65] if flat else [0, 40, 80]
+    for place, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        there = start + place * width
+        assert torch.equal(beside[there : there + length], alone[start : start + length])
+    dropped = float((alone == 0).sum()) / (int(lengths.sum()) * alone.shape[1])
+    assert alone.unique().tolist() == pytest.approx([0.0, 1 / (1 - p)] if flat else [0.0, 1.0, 1 / (1 - p)])
+    assert dropped == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / (int(lengths.sum()) * alone.shape[1])))
+
+
+def test_a_layer_used_twice_gets_the_sum_of_its_gradients() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shared, self.head = nn.Linear(6, 6), nn.Linear(6, 6)
+
+        def get_output_embeddings(self) -> nn.Module:
+            return self.head
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.shared(self.shared(x).tanh()).square().sum()
+
+    torch.manual_seed(0)
+    model, x = Twice(), torch.randn(3, 4, 6)
+    pack = attach_lora(model, [SlotSpec(2, 4.0, seed=1), SlotSpec(3, 1.0, seed=2), SlotSpec(1, 2.0, seed=3)])
+    pack.params_KP.normal_(std=0.3)
+    A, B = (pack.leaf(f"shared.{name}").of(pack.params_KP).clone().requires_grad_() for name in "AB")
+    scale = torch.tensor([spec.scale for spec in pack.specs])[:, None, None]
+
+    def tuned(x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, model.shared.base.weight, model.shared.base.bias) + x @ A.mT @ B * scale
+
+    expected = torch.autograd.grad(tuned(tuned(x).tanh()).square().sum(), (A, B))
+    model(x).backward()
+    for name, gradient in zip("AB", expected, strict=True):
+        torch.testing.assert_close(pack.leaf(f"shared.{name}").of(pack.grads_KP), gradient)
+    pack.grads_KP.zero_()
+    with pack.only(1):  # one slot's gradient goes to its own row
+        model(x[1:2]).backward()
+    torch.testing.assert_close(pack.leaf("shared.A").of(pack.grads_KP)[1], expected[0][1])
+    assert not pack.grads_KP[[0, 2]].any()
 
 
 def test_a_loss_scale_cancels_out(make_model: MakeModel, make_rows: MakeRows) -> None:

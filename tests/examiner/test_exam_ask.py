@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 
 from tunewright.data.rows import Message
 from tunewright.engine.adapter import SlotSpec
-from tunewright.engine.pack import attach_lora
+from tunewright.engine.attach import attach_lora
 from tunewright.examiner import ask
 from tunewright.examiner.ask import answer_all, end_tokens, prompt_ids
 from tunewright.schema.errors import DataError

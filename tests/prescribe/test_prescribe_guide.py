@@ -80,6 +80,49 @@ def test_the_after_block_follows_from_the_before_block(rule):
     assert after == dict(rule.after)
 
 
+# the guides' printed examples: symptom, before, after
+BLOCKS = {
+    "guide.oscillation": (
+        "oscillation",
+        {"learning_rate": 1e-4, "gradient_accumulation_steps": 8, "warmup_ratio": 0.1},
+        {"learning_rate": 5e-5, "gradient_accumulation_steps": 16, "warmup_ratio": 0.2},
+    ),
+    "guide.underfit": (
+        "underfit",
+        {"learning_rate": 5e-5, "num_train_epochs": 1.0, "lora_rank": 4, "lora_alpha": 8.0},
+        {"learning_rate": 2e-4, "num_train_epochs": 3.0, "lora_rank": 8, "lora_alpha": 16.0},
+    ),
+    "guide.overfit": (
+        "overfit",
+        {"lora_alpha": 16.0, "num_train_epochs": 5.0, "val_size": 0.1},
+        {"lora_alpha": 8.0, "num_train_epochs": 2.0, "val_size": 0.2, "early_stopping_patience": 5},
+    ),
+    "guide.stuck": ("no_learning", {"learning_rate": 1e-5}, {"learning_rate": 5e-5}),
+    "guide.out_of_memory": (
+        "",
+        {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
+        {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_guides_printed_examples_come_out_as_printed(name):
+    symptom, before, after = BLOCKS[name]
+    given = case(*filter(None, [symptom]), config=before, out_of_memory=not symptom)
+    prescription = prescribe(given, "guide")
+    assert {change.key: change.after for change in prescription.changes if change.after is not None} == after
+    assert {change.rule for change in prescription.changes} == {name}
+
+
+def test_a_warm_up_that_nobody_stated_is_told_as_a_factor():
+    partly = {"num_train_epochs": 3.0, "learning_rate": 1e-4}  # what lies beside a foreign log
+    for policy in ("guide", "evidence"):
+        changes = prescribe(case("divergence", config=partly, made=curve(turning)), policy).changes
+        warmup = next(change for change in changes if change.key == "warmup_ratio")
+        assert (warmup.after, warmup.factor) == (None, 2.0)
+
+
 def test_oscillation_may_also_go_to_the_guides_2e_5():
     rungs = rule_named("guide.oscillation").propose(case("oscillation"))
     assert [rung.changes[0].after for rung in rungs] == [5e-5, 2e-5]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tunewright.app.prepare import Prepared, prepare
-from tunewright.app.request import Request
+from tunewright.app.prepare import read_data
+from tunewright.app.request import REPLAY_SHARE, Request, given_settings
+from tunewright.app.watch import Silent, Watch
+from tunewright.data.check import CheckReport, with_slow_part
+from tunewright.data.dataset import Dataset
+from tunewright.data.model_folder import resolve_model
 from tunewright.data.rows import Row
 from tunewright.data.tokens import TokenRow
 from tunewright.record.files import write_whole
@@ -25,15 +32,27 @@ class Piece:
 
 
 def check(
-    data: str = "", *, request: Request | None = None, show_mask: int = 0, fix: str = "", **settings: Any
+    data: str = "",
+    *,
+    request: Request | None = None,
+    show_mask: int = 0,
+    fix: str = "",
+    watch: Watch | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Every fault with all its rows, what is trained on, what to add. Returns the ``check`` JSON.
 
-    ``show_mask``: so many rows as stretches of text, trained on or not. ``fix``: a file to write the rows that have
-    no error-level fault to, as messages; ``dropped`` then says which rows were left out and why.
+    ``show_mask``: so many rows as stretches of text, trained on or not. ``fix``: a file to write the rows to, as
+    messages, that have no error-level fault and are no copy of an earlier row; ``dropped`` then says which rows were
+    left out and why. ``watch`` is told how far the work is.
     """
-    prepared = prepare(request or Request(data=data, settings=settings), refuse_faults=False)
-    report = prepared.check
+    out = _new_file(fix) if fix else None
+    told = _Patient(watch or Silent())
+    asked = request or Request(data=data, settings=settings)
+    given = given_settings(asked)
+    given["model"] = resolve_model(str(given["model"]))
+    read = read_data(given, asked, on_progress=partial(told.working, "rows as tokens"))
+    report = with_slow_part(read.check, read.dataset, partial(told.working, "rows compared"))
     answer: dict[str, Any] = {
         "rows": report.rows,
         "tokens": report.tokens,
@@ -45,15 +64,20 @@ def check(
         ],
         "variations": report.variations,
         "refusals": report.refusals,
+        "lengths": report.lengths,
+        "truncated_share": report.truncated_share,
+        "stop_share": report.stop_share,
+        "prompt_masked": report.prompt_masked,
+        "one_word_answers": report.one_word_answers,
+        "replay_share": _replay_share(given.get("replay")),
         "ok": report.ok,
     }  # fmt: skip
     if show_mask > 0:
         answer["masks"] = [
-            {"row": row.number, "pieces": mask_pieces(row, prepared.tokenizer)}
-            for row in prepared.train.rows[:show_mask]
+            {"row": row.number, "pieces": mask_pieces(row, read.tokenizer)} for row in read.train.rows[:show_mask]
         ]
-    if fix:
-        answer["dropped"] = _write_fixed(prepared, Path(fix))
+    if out:
+        answer["dropped"] = _write_fixed(read.dataset, report, out)
     return answer
 
 
@@ -67,19 +91,38 @@ def mask_pieces(row: TokenRow, tokenizer: Any) -> list[Piece]:
     return pieces
 
 
-def _write_fixed(prepared: Prepared, out: Path) -> list[dict[str, Any]]:
-    """Write the rows without an error-level fault, and return the row numbers left out with their faults."""
-    if out.exists():
-        raise UsageError(
-            f"{out}: exists already, nothing was written",
-            hint="give --fix another file name",
-        )
+class _Patient:
+    """Tells the watcher nothing of work that is over within two seconds."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch, self._since = watch, time.monotonic()
+
+    def working(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() - self._since > 2:
+            self._watch.working(what, done, total)
+
+
+def _replay_share(replay: Any) -> float:
+    """Of the training tokens, those of general rows that the recipe mixes in."""
+    if not replay:
+        return 0.0
+    return float(replay.get("share", REPLAY_SHARE)) if isinstance(replay, Mapping) else float(replay.share)
+
+
+def _new_file(name: str) -> Path:
+    if Path(name).exists():
+        raise UsageError(f"{name}: exists already, nothing was written", hint="give --fix another file name")
+    return Path(name)
+
+
+def _write_fixed(dataset: Dataset, report: CheckReport, out: Path) -> list[dict[str, Any]]:
+    """Write the rows worth training on, and return the numbers of those left out with their faults."""
     bad: dict[int, list[str]] = {}
-    for fault in prepared.check.faults:
-        if fault.severity == "error" and fault.part == "train":
+    for fault in report.faults:
+        if fault.part == "train" and (fault.severity == "error" or fault.fault == "duplicate"):
             for row in fault.rows:
                 bad.setdefault(row, []).append(fault.fault)
-    kept = [row for row in prepared.dataset.file_rows if row.number not in bad]
+    kept = [row for row in dataset.file_rows if row.number not in bad]
     write_whole(out, b"".join(jsonio.dumps(_record(row)) for row in kept))
     return [{"row": row, "faults": faults} for row, faults in sorted(bad.items())]
 

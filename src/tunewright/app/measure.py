@@ -31,6 +31,7 @@ def measured_plan(prepared: Prepared, given: Mapping[str, Any], watch: Watch, **
     wants to stop.
     """
     recipe = prepared.recipe
+    how = {**how, "past": prepared.past}
     if not prepared.train.rows:
         raise DataError("no training rows: nothing can be measured", hint=f"tunewright check {recipe.data}")
     watch.say(f"loading {recipe.model}")

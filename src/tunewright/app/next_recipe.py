@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tunewright.app.lineage import record_of, remember
+from tunewright.app.past import tried_before
+from tunewright.app.request import with_settings
 from tunewright.app.runs import settings_of
 from tunewright.curve.read import read_curves
 from tunewright.data.read import read_rows
@@ -17,7 +20,8 @@ from tunewright.prescribe.table import read_table
 from tunewright.prescribe.table_next import next_from_table
 from tunewright.record.files import write_whole
 from tunewright.record.run import Run
-from tunewright.schema.errors import UsageError
+from tunewright.schema.curve import EMPTY, Curve
+from tunewright.schema.errors import DataError, UsageError
 from tunewright.schema.prescription import Prescription
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import make_recipe, to_yaml
@@ -26,14 +30,22 @@ POLICIES: tuple[Policy, ...] = ("evidence", "guide")
 
 
 def next_recipe(
-    run: str | Path = "", *, policy: str = "evidence", data: str = "", table: str = "", out: str = ""
+    run: str | Path = "",
+    *,
+    policy: str = "evidence",
+    data: str = "",
+    table: str = "",
+    out: str = "",
+    runs_dir: str | Path = "runs",
 ) -> dict[str, Any]:
     """What to change for the next run, and the recipe with it changed. Returns the ``next`` JSON.
 
-    run   : a run folder, or any tool's log; with a log alone the changes are relative
-    data  : the training data has grown to this file: three options with their arithmetic
-    table : a CSV of runs typed by hand
-    out   : write the next recipe there (needs a run folder with its recipe)
+    run      : a run folder, or any tool's log; its settings are read when they lie beside it, else changes are relative
+    data     : the training data has grown to this file: three options with their arithmetic
+    table    : a CSV of runs typed by hand
+    out      : write the next recipe there (needs a run folder with its recipe); the run remembers it in next.json, so
+               that what was predicted is scored when it has been trained
+    runs_dir : where earlier runs are: what failed on the same data and model there is not prescribed again
     Raises UsageError when there is nothing to go by.
     """
     chosen: Policy = "guide" if policy == "guide" else "evidence"
@@ -41,12 +53,14 @@ def next_recipe(
         raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
     if table and run:
         raise UsageError("a run and --table are both given: choose one", hint=f"tunewright next --table {table}")
+    case: Case | None = None
     if table:
         answer = _from_table(Path(table), chosen, data)
     elif run and data:
         answer = _from_grown_data(Path(run), data, chosen)
     elif run:
-        answer = _from_run(Path(run), chosen)
+        case = _case_of(Path(run), Path(runs_dir))
+        answer = _from_case(case, chosen)
     else:
         raise UsageError(
             "nothing to go by: expected a run, a log or --table",
@@ -54,20 +68,51 @@ def next_recipe(
         )
     if out:
         answer["written"] = _write(answer["recipe"], answer["prescription"], Path(out))
+        if run:
+            _remember(Run(Path(run).absolute()), answer, case)
     return answer
 
 
-def _from_run(path: Path, policy: Policy) -> dict[str, Any]:
-    settings = settings_of(Run(path)) if path.is_dir() else {}
-    curve = read_curves(path)[0]
-    case = Case(diagnosis=read_curve(curve), curve=curve, config=settings or curve.config, rows=_rows_of(Run(path)))
+def _case_of(path: Path, runs_dir: Path) -> Case:
+    """Everything a prescription may look at: the curve read, the settings, and what was tried before."""
+    run = Run(path.absolute())
+    ours = _is_run(path)
+    out_of_memory = ours and run.read().get("error_code") == "out_of_memory"
+    curve = _curve_of(path, out_of_memory)
+    return Case(
+        diagnosis=read_curve(curve),
+        curve=curve,
+        config=settings_of(run) if ours else curve.config,
+        rows=_rows_of(run),
+        history=tried_before(run, runs_dir) if ours else (),
+        out_of_memory=out_of_memory,
+        record=record_of(runs_dir),
+    )
+
+
+def _is_run(path: Path) -> bool:
+    """Whether this is a run folder of ours: one that holds its recipe."""
+    return (path / "recipe.yaml").is_file()
+
+
+def _curve_of(path: Path, out_of_memory: bool) -> Curve:
+    """The curve; an empty one for a run whose memory was full before it logged anything."""
+    try:
+        return read_curves(path)[0]
+    except DataError:
+        if not out_of_memory:
+            raise
+        return Curve("tunewright", str(path), EMPTY, config=settings_of(Run(path)))
+
+
+def _from_case(case: Case, policy: Policy) -> dict[str, Any]:
     resolved = resolve(case, policy)
-    return _answer(resolved.prescription, resolved.options, settings)
+    return _answer(resolved.prescription, resolved.options, dict(case.config))
 
 
 def _rows_of(run: Run) -> int | None:
-    rows = run.read().get("rows", {}) if run.path.is_dir() else {}
-    return rows.get("train")
+    rows = run.read().get("rows") if run.path.is_dir() else None
+    return rows.get("train") if isinstance(rows, dict) else None
 
 
 def _from_grown_data(path: Path, data: str, policy: Policy) -> dict[str, Any]:
@@ -106,15 +151,29 @@ def _answer(prescription: Prescription, options: Any, settings: dict[str, Any]) 
 
 
 def _next(prescription: Prescription, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The whole next recipe as plain values; None when the run's own recipe is not known."""
+    """The next recipe as plain values: whole where the run's own is known, else what is known of it; None if nothing.
+
+    A foreign log has only the keys that lay beside it: they are changed as they are, and name no data.
+    """
     if not settings:
         return None
+    if "model" not in settings or "data" not in settings:
+        changes = () if prescription.keep else prescription.changes
+        return with_settings(settings, {change.key: change.after for change in changes if change.after is not None})
     changed: Recipe = apply(make_recipe(settings), prescription)
     return changed.model_dump(mode="json")
 
 
 def _write(recipe: dict[str, Any] | None, prescription: Prescription, out: Path) -> str:
-    if recipe is None or "model" not in recipe:
+    if recipe is None or "model" not in recipe or "data" not in recipe:
         raise UsageError("--out: the run's own recipe is not known, so the next one cannot be written whole")
     write_whole(out, to_yaml(make_recipe(recipe), {change.key: change.why for change in prescription.changes}))
     return str(out)
+
+
+def _remember(parent: Run, answer: dict[str, Any], case: Case | None) -> None:
+    """Leave the promise with the run; where its folder cannot be written, say that nothing will be scored."""
+    try:
+        remember(parent, make_recipe(answer["recipe"]), answer["prescription"], None if case is None else case.curve)
+    except UsageError as error:
+        answer["note"] = f"the prediction will not be scored: {error.message}"

@@ -22,10 +22,12 @@ def plan(
     request: Request | None = None,
     measure: bool = False,
     watch: Watch | None = None,
+    runs_dir: str | Path = "runs",
     **settings: Any,
 ) -> Plan:
     """Plan a run without starting it. Keyword arguments are recipe keys and win over everything planned.
 
+    ``runs_dir``: where past runs are; those of the same model on similar data go before the rules.
     ``measure``: load the model, take dry steps on the longest rows and a few real ones that are thrown away, and plan
     with what they showed; ``plan.measured`` holds it. Needs torch, and raises EnvironmentMissing without it;
     UsageError together with a memory that is not this machine's (``vram_GiB``).
@@ -35,7 +37,7 @@ def plan(
     request = request or Request(data=data, settings=settings)
     if measure:
         _refuse_unmeasurable(request)
-    prepared = prepare(request, refuse_faults=measure)
+    prepared = prepare(request, refuse_faults=measure, runs_dir=runs_dir)
     if not measure:
         return prepared.plan
     from tunewright.app.measure import measured_plan

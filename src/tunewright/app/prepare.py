@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from tunewright.app.request import Request, given_settings
+from tunewright.app.past import past_runs
+from tunewright.app.request import Request, given_settings, import_notes
 from tunewright.data.check import CheckReport, check_rows
 from tunewright.data.dataset import Dataset, load_dataset
 from tunewright.data.dataset import facts as data_facts
@@ -15,7 +17,7 @@ from tunewright.data.tokens import Encoded, default_max_length, encode_rows
 from tunewright.planner.machine import this_machine
 from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
 from tunewright.schema.errors import DataError
-from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
+from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
 from tunewright.schema.plan import Plan
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
@@ -33,6 +35,7 @@ class Prepared:
     check: CheckReport
     facts: DataFacts
     model: ModelFacts
+    past: tuple[PastRun, ...] = ()
 
     @property
     def recipe(self) -> Recipe:
@@ -43,15 +46,68 @@ class Prepared:
         return self.train.tokens / max(1, len(self.train.rows))
 
 
-def prepare(request: Request, *, refuse_faults: bool = True) -> Prepared:
-    """Read, encode, check and plan. Raises DataError for error-level faults (unless told not to refuse)."""
+def prepare(
+    request: Request,
+    *,
+    refuse_faults: bool = True,
+    runs_dir: str | Path | None = None,
+    before: float | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Read, encode, check and plan. Raises DataError for error-level faults (unless told not to refuse).
+
+    ``runs_dir``: the plan learns from the runs of the same model below it, those that ended before the time
+    ``before`` when that is given. ``on_progress(rows done, rows in all)`` is called while rows become tokens.
+    """
     given = given_settings(request)
     given["model"] = resolve_model(str(given["model"]))
-    return prepare_settings(given, request, refuse_faults=refuse_faults)
+    past = () if runs_dir is None else past_runs(Path(runs_dir), given["model"], before=before)
+    made = prepare_settings(given, request, refuse_faults=refuse_faults, past=past, on_progress=on_progress)
+    return replace(made, plan=replace(made.plan, warnings=(*made.plan.warnings, *import_notes(request))))
 
 
-def prepare_settings(given: Mapping[str, Any], request: Request, *, refuse_faults: bool = True) -> Prepared:
+def prepare_settings(
+    given: Mapping[str, Any],
+    request: Request,
+    *,
+    refuse_faults: bool = True,
+    past: tuple[PastRun, ...] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
     """The same from recipe keys; the rest of the request (preset, task, VRAM) still counts."""
+    read = read_data(given, request, on_progress=on_progress)
+    if refuse_faults:
+        refuse(read.check, str(given["data"]))
+    plan = make_plan(
+        read.facts,
+        read.model,
+        this_machine(),
+        given=given,
+        preset=request.preset or None,
+        task=request.task or None,
+        vram_GiB=request.vram_GiB,
+        past=past,
+    )
+    return Prepared(plan, read.dataset, read.tokenizer, read.train, read.val, read.check, read.facts, read.model, past)
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows as text and as tokens with the check of them: all that is known before a plan is made."""
+
+    dataset: Dataset
+    tokenizer: Any
+    train: Encoded
+    val: Encoded
+    check: CheckReport
+    facts: DataFacts
+    model: ModelFacts
+
+
+def read_data(
+    given: Mapping[str, Any], request: Request, *, on_progress: Callable[[int, int], None] | None = None
+) -> Read:
+    """Read, encode and check, whatever is wrong with the rows; nothing is refused and nothing planned."""
     model = model_facts(given["model"])
     reading = settings_before_reading(
         given, context=model.context, preset=request.preset or None, vram_GiB=request.vram_GiB
@@ -62,24 +118,17 @@ def prepare_settings(given: Mapping[str, Any], request: Request, *, refuse_fault
     stage = str(reading.get("stage", "sft"))
     train, val, test = (
         encode_rows(
-            rows, tokenizer, loss_on=str(reading.get("loss_on", "assistant")), max_length=max_length, stage=stage
+            rows,
+            tokenizer,
+            loss_on=str(reading.get("loss_on", "assistant")),
+            max_length=max_length,
+            stage=stage,
+            on_progress=on_progress,
         )
         for rows in (dataset.train, dataset.val, dataset.test)
     )
-    check = check_rows(dataset, train, val, test)
-    if refuse_faults:
-        refuse(check, str(given["data"]))
     facts = data_facts(dataset, train, val, max_length=max_length, stage=stage)
-    plan = make_plan(
-        facts,
-        model,
-        this_machine(),
-        given=given,
-        preset=request.preset or None,
-        task=request.task or None,
-        vram_GiB=request.vram_GiB,
-    )
-    return Prepared(plan, dataset, tokenizer, train, val, check, facts, model)
+    return Read(dataset, tokenizer, train, val, check_rows(dataset, train, val, test), facts, model)
 
 
 def replanned(

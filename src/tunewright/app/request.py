@@ -12,8 +12,9 @@ from tunewright.planner.machine import this_machine
 from tunewright.planner.models import models_that_fit
 from tunewright.schema.errors import RecipeError, UsageError
 from tunewright.schema.recipe_io import check_keys, read_settings
+from tunewright.trainers.importing import read_foreign
 
-RECIPE_ENDINGS = (".yaml", ".yml")
+RECIPE_ENDINGS = (".yaml", ".yml", ".py")
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,23 @@ def given_settings(request: Request) -> dict[str, Any]:
     values: dict[str, Any] = {}
     data_is_recipe = request.data.endswith(RECIPE_ENDINGS)
     for file in (request.data if data_is_recipe else "", request.recipe):
-        values.update(read_settings(Path(file)) if file else {})
+        values.update(settings_of_file(Path(file)) if file else {})
     values.update(_flags(request, with_data=not data_is_recipe))
     values = with_settings(values, request.settings)
     return _completed(values)
+
+
+def settings_of_file(path: Path) -> dict[str, Any]:
+    """The recipe keys of a recipe file, or of a config or script of another trainer with that trainer's defaults."""
+    foreign = read_foreign(path)
+    return read_settings(path) if foreign is None else foreign.values
+
+
+def import_notes(request: Request) -> tuple[str, ...]:
+    """What another trainer's config says that a recipe has no word for; nothing for recipes of our own."""
+    files = [request.data if request.data.endswith(RECIPE_ENDINGS) else "", request.recipe]
+    found = [(file, read_foreign(Path(file))) for file in files if file]
+    return tuple(f"{file}: left out: {one}" for file, foreign in found if foreign for one in foreign.left_out)
 
 
 def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

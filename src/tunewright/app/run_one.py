@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunewright.app.diagnose import Report, report_on
+from tunewright.app.lineage import prediction_json, scored_json
 from tunewright.app.live import Live, StopRule, never
 from tunewright.app.offending_rows import token_texts
 from tunewright.app.prepare import Prepared
@@ -18,6 +19,7 @@ from tunewright.engine.base import Base
 from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.loop import run_pack
 from tunewright.planner.steps import total_steps
+from tunewright.prescribe.promise import Promise
 from tunewright.record.files import write_whole
 from tunewright.record.run import STALE_AFTER_S, Run
 from tunewright.record.versions import versions
@@ -41,17 +43,21 @@ class Work:
     probe: tuple[TokenRow, ...] = ()
 
 
-def describe_run(run: Run, prepared: Prepared, **about: Any) -> None:
-    """Write what is known before the first step: the recipe with its reasons, the plan, versions and hashes."""
+def describe_run(run: Run, prepared: Prepared, promise: Promise | None = None, **about: Any) -> None:
+    """Write what is known before the first step: the recipe with its reasons, the plan, versions and hashes.
+
+    ``promise``: what the rule behind the recipe promises of the run, where one is.
+    """
     plan = prepared.plan
     write_whole(run.path / "recipe.yaml", to_yaml(plan.recipe, {value.key: value.why for value in plan.values}))
     run.write("plan.json", {**_plan_without_recipe(plan)})
-    run.write("prediction.json", {"promised": plan.predicted})
+    run.write("prediction.json", prediction_json(plan.predicted, promise))
     run.update(
         model=plan.recipe.model,
         data=plan.recipe.data,
         data_sha256=prepared.dataset.sha256,
         rows={"train": len(prepared.dataset.train), "val": len(prepared.dataset.val)},
+        tokens_per_row=prepared.tokens_per_row,
         versions=versions(VERSIONS_OF),
         **about,
     )
@@ -192,7 +198,7 @@ class _Making:
 
     def end(self, result: TrainResult | TunewrightError) -> dict[str, Any] | TunewrightError:
         """Write down what came of the run."""
-        run, plan = self.task.run, self.task.plan
+        run = self.task.run
         if isinstance(result, TunewrightError):
             self.at_work = True  # it may have failed before its first event
             self.break_off(result)
@@ -202,7 +208,8 @@ class _Making:
         report = read_run(run)
         run.write("findings.json", report)
         answer = train_json(run, result, report.diagnosis, seconds=time.perf_counter() - self._started_s)
-        run.write("prediction.json", {"promised": plan.predicted, "came": {key: answer[key] for key in CAME}})
+        came = {key: answer[key] for key in CAME}
+        run.write("prediction.json", scored_json(run.read("prediction.json"), came, report))
         run.update(status="finished", ended=time.time(), result=answer)
         return answer
 
@@ -214,7 +221,7 @@ class _Making:
         if isinstance(error, Interrupted):
             self.task.run.update(status="interrupted", ended=time.time())
         else:
-            self.task.run.update(status="failed", ended=time.time(), error=error.message)
+            self.task.run.update(status="failed", ended=time.time(), error=error.message, error_code=error.code)
 
 
 def _say_notes(making: Sequence[_Making], watch: Watch) -> None:

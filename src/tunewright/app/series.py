@@ -23,6 +23,11 @@ def open_series(runs_dir: Path, kind: Kind, *, name: str = "", resume: bool = Fa
     """
     if not resume:
         return create_run(runs_dir, name or free_name(runs_dir, kind), about={"command": command})
+    return unfinished_series(runs_dir, kind, name)
+
+
+def unfinished_series(runs_dir: Path, kind: Kind, name: str = "") -> Run:
+    """The unfinished series of that name, or the newest of its kind. Raises UsageError when there is none."""
     found = [Run(path.parent.absolute()) for path in runs_dir.glob("*/tuning.json")]
     unfinished = [run for run in found if (not name or run.name == name) and _unfinished(run, kind)]
     if not unfinished:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.app.general import General
+from tunewright.app.lineage import lineage_of
 from tunewright.app.prepare import Prepared, prepare, prepare_settings
 from tunewright.app.request import Request
 from tunewright.app.run_one import Work, describe_run, run_one, same_data
@@ -35,10 +36,14 @@ def train(
     """
     watch = watch or Silent()
     request = request or Request(data=data, settings=settings)
-    prepared = prepare(request)
     runs_dir = Path(runs_dir)
+    prepared = prepare(request, runs_dir=runs_dir)
+    lineage = lineage_of(prepared.recipe, runs_dir, prepared.dataset.sha256)
     run = create_run(runs_dir, name or free_name(runs_dir, "train"), about={"command": command})
-    describe_run(run, prepared)
+    if lineage is None:
+        describe_run(run, prepared)
+    else:
+        describe_run(run, prepared, lineage.promise, **lineage.about)
     base = load_recipe_base(prepared, watch)
     work = work_for(prepared, General(base, run.path, watch))
     return run_one(run, prepared.plan, work, base, watch)

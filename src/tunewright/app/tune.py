@@ -15,13 +15,15 @@ from tunewright.app.prepare import Prepared, prepare, replanned
 from tunewright.app.report import report
 from tunewright.app.request import Request
 from tunewright.app.run_one import describe_run, read_run, run_one
-from tunewright.app.series import about_series, decide, open_series, resume_command
+from tunewright.app.series import about_series, decide, open_series, resume_command, unfinished_series
 from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.watch import Silent, Watch
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.engine.base import Base
 from tunewright.planner.cost import rows_with_replay
 from tunewright.planner.steps import evaluation_steps, total_steps
+from tunewright.prescribe.fit import least_gain
+from tunewright.prescribe.promise import Promise, promise_of
 from tunewright.record.run import Run, create_run
 from tunewright.schema import jsonio
 from tunewright.schema.errors import Interrupted, UsageError
@@ -55,11 +57,14 @@ def tune(
     """
     if goal not in GOALS:
         raise UsageError(f"--goal {goal}: expected one of {', '.join(GOALS)}")
-    prepared = prepare(request or Request(data=data, settings=settings))
+    runs_dir = Path(runs_dir)
+    # what a tuning starts from does not change while it goes on: later runs, its own too, are not learned from
+    before = float(unfinished_series(runs_dir, "tune", name).read().get("started", 0.0)) if resume else None
+    prepared = prepare(request or Request(data=data, settings=settings), runs_dir=runs_dir, before=before)
     if not prepared.val.rows:
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
     allowed = _budget(prepared, budget)
-    folder = open_series(Path(runs_dir), "tune", name=name, resume=resume, command=command)
+    folder = open_series(runs_dir, "tune", name=name, resume=resume, command=command)
     try:
         return _Tuning(folder, prepared, goal, allowed, watch or Silent()).go()
     except Interrupted as error:
@@ -132,6 +137,7 @@ class _Tuning:
         return Costs(tokens, tokens / self._speed if self._speed else 0.0)
 
     _speed: float = 0.0  # tokens per second of the last run
+    _best: Step | None = None  # the best run so far
 
     def run(self, name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
         """Run one recipe, or read it from its folder when an earlier start of this tuning finished it."""
@@ -146,11 +152,23 @@ class _Tuning:
         resume = run.path.exists()
         if not resume:
             create_run(self.folder.path, run.name, about={"tuning": str(self.folder.path)})
-        describe_run(run, prepared, changed=changes, why=why)
+        describe_run(run, prepared, self._promise(changes), changed=changes, why=why)
         work = work_for(prepared, self.general, probe=self._probes)
         # a run that clearly forgets ends early: its tokens are better spent on the next
         stop_when = forgetting_stop() if self._probes else never
         run_one(run, prepared.plan, work, self.base, self.watch, resume=resume, stop_when=stop_when)
+
+    def _promise(self, changes: tuple[Change, ...]) -> Promise | None:
+        """What the changes promise of the next run: they are always made to the best one so far."""
+        if self._best is None:
+            return None
+        outcome = self._best.outcome
+        return promise_of(
+            changes,
+            parent=str(self.folder.path / outcome.name),
+            before=outcome.summary.eval_loss,
+            least_gain=least_gain(outcome.curve),
+        )
 
     def _outcome(self, run: Run, prepared: Prepared) -> Outcome:
         reading = read_run(run)
@@ -176,6 +194,7 @@ class _Tuning:
 
     def write(self, steps: Sequence[Step], best: Step | None, **final: Any) -> None:
         """tuning.json as far as it has come."""
+        self._best = best
         self.folder.write("tuning.json", {**self._about(), **tuning_json(self.folder.path, steps, best), **final})
 
     def _about(self) -> dict[str, Any]:

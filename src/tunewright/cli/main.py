@@ -11,7 +11,7 @@ from types import TracebackType
 
 import click
 
-from tunewright.cli import read_verbs, run_verbs, sweep_verb
+from tunewright.cli import export_verb, read_verbs, run_verbs, sweep_verb
 from tunewright.schema import jsonio
 from tunewright.schema.errors import EnvironmentMissing, Exit, TunewrightError, UsageError
 
@@ -22,7 +22,7 @@ app = click.Group(
     "tunewright",
     help="Fine-tuning of language models that finds its own sweet spot.",
     epilog="Try: tunewright tune demo",
-    commands=[*run_verbs.VERBS, sweep_verb.sweep, *read_verbs.VERBS],
+    commands=[*run_verbs.VERBS, sweep_verb.sweep, *read_verbs.VERBS, export_verb.export],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

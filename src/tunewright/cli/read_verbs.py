@@ -70,16 +70,17 @@ def watch(run: str, once: bool, as_json: bool) -> int:
     o.text("--data", "data", "the data has grown to this file", metavar="NEW"),
     o.text("--table", "table", "runs typed by hand, as CSV", metavar="CSV"),
     o.text("--out", "out", "write the next recipe to this file", metavar="FILE"),
+    o.runs_dir,
     o.as_json,
     name="next",
     example="tunewright next --table runs.csv --policy guide",
 )
-def next_(run: str, policy: str, data: str, table: str, out: str, as_json: bool) -> int:
+def next_(run: str, policy: str, data: str, table: str, out: str, runs_dir: Path, as_json: bool) -> int:
     """The next recipe: what to change, from what to what, why, and who says so."""
     from tunewright.app.next_recipe import next_recipe
     from tunewright.cli.show import next_text
 
-    answer = next_recipe(run, policy=policy, data=data, table=table, out=out)
+    answer = next_recipe(run, policy=policy, data=data, table=table, out=out, runs_dir=runs_dir)
     emit(answer, next_text(answer), as_json=as_json)
     return Exit.OK
 
@@ -155,5 +156,20 @@ def runs_compare(paths: tuple[str, ...], as_json: bool) -> int:
     return Exit.OK
 
 
-runs = click.Group("runs", help="List, show and compare runs.", commands=[runs_ls, runs_show, runs_compare])
+@o.verb(o.runs_dir, o.as_json, name="rules")
+def runs_rules(runs_dir: Path, as_json: bool) -> int:
+    """How often each rule helped, and how often what it predicted came true."""
+    from tunewright.app.rules import rules
+    from tunewright.cli.show import rules_text
+
+    answer = rules(runs_dir)
+    emit(answer, "" if as_json else rules_text(answer), as_json=as_json)
+    return Exit.OK
+
+
+runs = click.Group(
+    "runs",
+    help="List, show and compare runs, and what came of the rules.",
+    commands=[runs_ls, runs_show, runs_compare, runs_rules],
+)
 VERBS = (watch, diagnose, next_, report, runs, explain, env)

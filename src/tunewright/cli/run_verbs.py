@@ -36,13 +36,15 @@ def terminal(quiet: bool, no_progress: bool) -> Terminal:
     return speaking
 
 
-def show_plan(asked: Request, as_json: bool, out: str = "", *, measuring: Terminal | None = None) -> int:
+def show_plan(
+    asked: Request, as_json: bool, out: str = "", *, runs_dir: Path, measuring: Terminal | None = None
+) -> int:
     """Plan, print, write nothing but ``out``. ``measuring``: who is told while dry steps are taken; None: none are."""
     from tunewright.app.plan import plan as make
     from tunewright.app.plan import plan_answer, save_recipe
     from tunewright.cli.show import plan_text
 
-    made = make(request=asked, measure=measuring is not None, watch=measuring)
+    made = make(request=asked, measure=measuring is not None, watch=measuring, runs_dir=runs_dir)
     if out:
         save_recipe(made, out)
     emit(plan_answer(made), "" if as_json else plan_text(made, out), as_json=as_json)
@@ -60,20 +62,27 @@ def show_plan(asked: Request, as_json: bool, out: str = "", *, measuring: Termin
         metavar="N",
         help="print N rows with the trained tokens marked",
     ),
+    o.text("--html", "html", "write the rows of --show-mask to this page, in colour", metavar="FILE"),
     o.text("--fix", "fix", "write the rows without faults to this file", metavar="OUT"),
     o.recipe,
     o.settings,
     o.as_json,
     o.quiet,
+    o.no_progress,
     example="tunewright check rows.jsonl --model Qwen/Qwen3-0.6B --show-mask 2",
 )
-def check(show_mask: int, fix: str, as_json: bool, quiet: bool, **given: Any) -> int:
+def check(show_mask: int, html: str, fix: str, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
     """Look at the data as the trainer will see it: faults with row numbers, what is trained, what to add."""
     from tunewright.app.check import check as use_case
-    from tunewright.cli.show import check_text
+    from tunewright.cli.masks import check_text, write_masks
 
-    answer = use_case(request=request(**given), show_mask=show_mask, fix=fix)
-    emit(answer, "" if quiet else check_text(answer), as_json=as_json)
+    if html and not show_mask:
+        raise UsageError("--html shows the rows of --show-mask, and there are none", hint="--show-mask 10 --html FILE")
+    speaking = Terminal(quiet=quiet, progress=not no_progress)
+    answer = use_case(request=request(**given), show_mask=show_mask, fix=fix, watch=speaking)
+    if html:
+        write_masks(Path(html), answer["masks"])
+    emit(answer, "" if quiet else check_text(answer, coloured=sys.stdout.isatty()), as_json=as_json)
     return Exit.OK if answer["ok"] else Exit.BAD_ANSWER
 
 
@@ -88,19 +97,30 @@ def check(show_mask: int, fix: str, as_json: bool, quiet: bool, **given: Any) ->
     o.switch("--measure", name="measure", about="measure memory, speed and gradient noise here first"),
     o.text("--out", "out", "write the recipe to this file", metavar="FILE"),
     o.switch("--schema", name="schema", about="print the JSON Schema of a recipe"),
+    o.runs_dir,
     o.as_json,
     o.quiet,
     o.no_progress,
     example="tunewright plan rows.jsonl --model Qwen/Qwen3-0.6B --out recipe.yaml",
 )
-def plan(measure: bool, out: str, schema: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
+def plan(
+    measure: bool,
+    out: str,
+    schema: bool,
+    runs_dir: Path,
+    as_json: bool,
+    quiet: bool,
+    no_progress: bool,
+    **given: Any,
+) -> int:
     """The first run with a reason and a source for every value, its steps, memory and time."""
     if schema:
         from tunewright.cli.show import schema_text
 
         sys.stdout.write(schema_text())
         return Exit.OK
-    return show_plan(request(**given), as_json, out, measuring=terminal(quiet, no_progress) if measure else None)
+    measuring = terminal(quiet, no_progress) if measure else None
+    return show_plan(request(**given), as_json, out, runs_dir=runs_dir, measuring=measuring)
 
 
 @o.verb(
@@ -130,7 +150,7 @@ def train(
     else:
         asked = request(**given)
         if dry_run:
-            return show_plan(asked, as_json)
+            return show_plan(asked, as_json, runs_dir=runs_dir)
         answer = use_case.train(
             request=asked,
             runs_dir=runs_dir,
@@ -169,7 +189,7 @@ def tune(
 
     asked = request(**given)
     if dry_run:
-        return show_plan(asked, as_json)
+        return show_plan(asked, as_json, runs_dir=runs_dir)
     answer = use_case(
         request=asked,
         goal=goal,

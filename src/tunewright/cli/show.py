@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.reporter.lines import hanging
-from tunewright.reporter.words import duration, figure, one_line, setting
+from tunewright.reporter.words import duration, one_line, setting
 
 if TYPE_CHECKING:
     from tunewright.app.diagnose import Report
@@ -187,36 +187,22 @@ def next_text(answer: Mapping[str, Any]) -> str:
         mark = "recommended" if option.recommended else "possible"
         lines += hanging(f"{mark}: {option.name}: ", option.arithmetic, width())
     lines += [f"next: tunewright train {answer['written']}"] if answer.get("written") else []
+    lines += hanging("note: ", answer["note"], width()) if answer.get("note") else []
     return "\n".join(lines)
-
-
-def check_text(answer: Mapping[str, Any]) -> str:
-    share = answer["supervised_share"]
-    trained = f"{100 * share:.0f} % of them trained on" if share == share else "none"
-    variations = answer["variations"]
-    lines = [
-        f"{answer['rows']} rows, {answer['tokens']:,} tokens, {trained}",
-        f"{variations['topics']:g} topics with {figure(variations['per_topic_median'])} wordings each (median), "
-        f"{answer['refusals']} refusals",
-    ]
-    for fault in answer["faults"]:
-        lines += hanging(f"{SIGNS[fault['severity']]} {fault['fault']} ({fault['count']}): ", fault["why"], width())
-        lines += hanging("    ", fault["fix"], width())
-    lines += [f"row {mask['row']}: {mask_text(mask['pieces'])}" for mask in answer.get("masks", ())]
-    lines += [f"dropped row {one['row']}: {', '.join(one['faults'])}" for one in answer.get("dropped", ())]
-    return "\n".join([*lines, "ok" if answer["ok"] else "not ready: mend what is marked x before training"])
-
-
-def mask_text(pieces: Sequence[Any]) -> str:
-    """The row's text with what is trained on between brackets; line breaks are shown, not made."""
-    text = "".join(f"\u27e6{piece.text}\u27e7" if piece.trained else piece.text for piece in pieces)
-    return one_line(text.replace("\n", "\u23ce"), 4000)
 
 
 def runs_text(runs: Sequence[Mapping[str, Any]]) -> str:
     from tunewright.reporter.text import runs_table
 
     return runs_table(runs, width()) if runs else "no runs here yet; start one: tunewright tune demo"
+
+
+def rules_text(answer: Mapping[str, Any]) -> str:
+    from tunewright.reporter.text import rules_table
+
+    none = "no prescription was followed here yet: tunewright next RUN --out next.yaml, then tunewright train next.yaml"
+    lines = [rules_table(answer["rules"], width()) if answer["rules"] else none]
+    return "\n".join([*lines, *(f"not read: {one_line(one['run'])}: {one['why']}" for one in answer["damaged"])])
 
 
 def compare_text(answer: Mapping[str, Any]) -> str:

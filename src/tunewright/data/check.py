@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
+import numpy as np
+
+from tunewright.data.across import faults_across
+from tunewright.data.alike import near_duplicates
 from tunewright.data.dataset import Dataset
-from tunewright.data.faults import Fault, make_fault, merged, whole_fault
+from tunewright.data.faults import Fault, Part, merged, whole_fault
 from tunewright.data.normalise import normalised
 from tunewright.data.rows import Row
+from tunewright.data.text_faults import encoding_fault, secret_fault
 from tunewright.data.tokens import Encoded
 
-# G0 asks for two to three wordings per topic.
+# Two to three wordings per topic are asked for, and rows that answer "I do not know".
 # Source: "LLM Fine-Tuning Guide: Understanding Training Parameters" (2025-10), dataset quality.
 FEWEST_WORDINGS = 2
+REFUSAL_SHARE = 0.1
 
 _REFUSAL = re.compile(
     r"\b(i (really |still )?(do not|don['’]?t|cannot|can['’]?t) "
@@ -29,7 +35,13 @@ _REFUSAL = re.compile(
 @dataclass(frozen=True)
 class CheckReport:
     """rows: those of the data file that could be read; tokens: their input tokens after truncation;
-    supervised_share: of those, trained on (NaN without any token); refusals: rows whose answer is "I do not know"."""
+    supervised_share: of those, trained on (NaN without any token); refusals: rows whose answer is "I do not know".
+
+    lengths: tokens of the rows as trained on, ``median``, ``p90``, ``p99`` and ``max`` (0 without rows);
+    truncated_share: of the rows, cut at max_length; stop_share: of the rows, those that do not lack a stop token to
+    train on; prompt_masked: no prompt is trained on; one_word_answers: rows that answer in a single word, which is
+    often as meant.
+    """
 
     rows: int
     tokens: int
@@ -38,10 +50,17 @@ class CheckReport:
     variations: Mapping[str, float]
     refusals: int
     ok: bool
+    lengths: Mapping[str, int]
+    truncated_share: float
+    stop_share: float
+    prompt_masked: bool
+    one_word_answers: int
 
 
 def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: Encoded | None = None) -> CheckReport:
-    """All faults of a data set, each with all its rows; ``ok`` when none of them is an error.
+    """The faults of a data set, each with all its rows; ``ok`` when none of them is an error.
+
+    This is the part that training waits for; :func:`with_slow_part` adds the rest.
 
     ``train``, ``val`` and ``test`` are the encoded rows of ``data``. Held-out rows belong to the data file and are
     reported with it. A row is reported once for its worst fault: one whose roles are wrong does not mismatch as well.
@@ -50,7 +69,7 @@ def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: 
     encoded = [train, val] if val and data.held_out else [train]
     tokens = sum(one.tokens for one in encoded)
     supervised = sum(one.supervised_tokens for one in encoded)
-    faults = (*data.faults, *_across(data), *_encoding(data, train, val, test), *_coverage(rows))
+    faults = (*data.faults, *faults_across(data), *_encoding(data, train, val, test), *_coverage(rows))
     faults = merged(_reported_once(faults))
     return CheckReport(
         rows=len(rows),
@@ -60,7 +79,43 @@ def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: 
         variations=variations(rows),
         refusals=len(refusals(rows)),
         ok=not any(fault.severity == "error" for fault in faults),
+        lengths=_lengths(encoded),
+        truncated_share=_share("truncated", faults, rows),
+        stop_share=1 - _share("no_stop_token", faults, rows),
+        prompt_masked=not any(fault.fault == "prompt_not_masked" for fault in faults),
+        one_word_answers=sum(row.text is None and len(row.answer.split()) == 1 for row in rows),
     )
+
+
+def with_slow_part(
+    report: CheckReport, data: Dataset, on_progress: Callable[[int, int], None] | None = None
+) -> CheckReport:
+    """The report with the warnings that look at every letter: near_duplicate, encoding and secret.
+
+    ``on_progress(rows done, rows in all)`` is called while likeness is measured.
+    """
+    held = () if data.held_out else data.val
+    parts: tuple[tuple[Part, Sequence[Row]], ...] = (
+        ("train", data.file_rows),
+        ("validation", held),
+        ("test", data.test),
+    )
+    found = list(near_duplicates(data.file_rows, held, on_progress))
+    for part, rows in parts:
+        found += [fault.of(part) for fault in (*encoding_fault(rows), *secret_fault(rows))]
+    return replace(report, faults=merged((*report.faults, *found)))
+
+
+def _lengths(encoded: Iterable[Encoded]) -> dict[str, int]:
+    lengths = np.array([len(row) for one in encoded for row in one.rows] or [0])
+    median_, p90, p99 = np.percentile(lengths, (50, 90, 99), method="lower")
+    return {"median": int(median_), "p90": int(p90), "p99": int(p99), "max": int(lengths.max())}
+
+
+def _share(name: str, faults: Iterable[Fault], rows: Sequence[Row]) -> float:
+    """Of the data's rows, those with a fault; 0.0 without rows."""
+    count = sum(fault.count for fault in faults if (fault.fault, fault.part) == (name, "train"))
+    return count / len(rows) if rows else 0.0
 
 
 def refusals(rows: Iterable[Row]) -> tuple[int, ...]:
@@ -102,42 +157,17 @@ def _coverage(rows: Sequence[Row]) -> tuple[Fault, ...]:
     typical = median(len(keys) for keys, _ in topics.values())
     if typical < FEWEST_WORDINGS:
         few = [number for keys, numbers in topics.values() if len(keys) < FEWEST_WORDINGS for number in numbers]
-        why = f"a topic usually has {typical:g} wording of its question; the model will learn the wording by heart"
+        lone = sum(len(keys) < FEWEST_WORDINGS for keys, _ in topics.values())
+        why = (
+            f"a topic usually has {typical:g} wording of its question, and the model will learn the wording by heart; "
+            f"{lone:,} of {len(topics):,} topics need another one"
+        )
         found.append(whole_fault("few_variations", why, few))
     if not refusals(rows):
-        found.append(whole_fault("no_refusals", 'no row answers "I do not know": the model will make answers up'))
+        wanted = max(1, round(REFUSAL_SHARE * len(rows)))
+        why = f'no row answers "I do not know": the model will make answers up; about {wanted:,} such rows would do'
+        found.append(whole_fault("no_refusals", why))
     return tuple(found)
-
-
-def _across(data: Dataset) -> tuple[Fault, ...]:
-    """Faults between rows: duplicate, conflicting_answers, and leak into the other parts."""
-    found = [*_duplicates(data.file_rows), *_conflicts(data.file_rows)]
-    for part, rows in (("validation", data.val), ("test", data.test)):
-        held = {row.key: row.number for row in reversed(rows)}
-        shared = {row.number: f"also asked in the {part} rows" for row in data.train if row.key in held}
-        found += make_fault("leak", shared)
-    return tuple(found)
-
-
-def _duplicates(rows: Sequence[Row]) -> tuple[Fault, ...]:
-    first: dict[tuple[str, str, str], int] = {}
-    later: dict[int, str] = {}
-    for row in rows:
-        # The answer alone does not do: earlier turns may differ while the last one is the same.
-        origin = first.setdefault((row.prompt, row.answer, row.text or ""), row.number)
-        if origin != row.number:
-            later[row.number] = "the same prompt and answer as an earlier row"
-    return make_fault("duplicate", later)
-
-
-def _conflicts(rows: Sequence[Row]) -> tuple[Fault, ...]:
-    answers: dict[str, dict[str, list[int]]] = {}
-    for row in rows:
-        if row.text is None:
-            answers.setdefault(row.key, {}).setdefault(normalised(row.answer), []).append(row.number)
-    involved = [numbers for given in answers.values() if len(given) > 1 for numbers in given.values()]
-    why = "the same question as another row, with a different answer"
-    return make_fault("conflicting_answers", {number: why for numbers in involved for number in numbers})
 
 
 def _encoding(data: Dataset, train: Encoded, val: Encoded | None, test: Encoded | None) -> tuple[Fault, ...]:

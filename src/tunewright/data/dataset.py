@@ -88,6 +88,7 @@ def facts(
         max_length=max_length,
         distinct_prompts=len({row.key for row in data.train}),
         stage=stage,
+        sha256=data.sha256,
     )
 
 

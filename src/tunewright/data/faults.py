@@ -19,13 +19,17 @@ FIXES: Mapping[str, str] = {
     "empty_answer": "write the answers, or leave the rows out with: tunewright check DATA --fix OUT",
     "wrong_roles": "make each row: an optional system turn, then user and assistant in turn, an answer at the end",
     "duplicate": "keep one copy; to weigh rows more, give the file a weight instead",
+    "near_duplicate": "keep the best copy of each, or reword the others so that they say something of their own",
     "leak": "take these rows out of the training file (or the questions out of the validation file)",
     "conflicting_answers": "decide on one answer per question, or make the questions tell the cases apart",
     "no_supervised_token": "raise max_length, shorten the prompts, or leave the rows out",
     "truncated": "raise max_length, or shorten or split the rows",
     "no_stop_token": "use a template that ends answers with the end-of-turn token: --set template=FILE",
     "doubled_bos": "take the begin-of-text token out of the rows, or out of the template",
+    "prompt_not_masked": "give prompt and answer as fields of their own (messages), and leave loss_on at assistant",
     "template_mismatch": "use the template the model was made with: --set template=FILE",
+    "encoding": "save the file as UTF-8 from its source again, or correct these rows",
+    "secret": "take them out or put made-up ones in their place: what is trained on can be asked for",
     "few_variations": "write 2 or 3 wordings of the question for each topic",
     "no_refusals": 'add rows that answer "I do not know" to questions outside the topics (about one in ten)',
 }
@@ -80,6 +84,10 @@ class Fault:
         }
 
 
+_MOST_REASONS = 8
+"""Different reasons that one sentence names; the rows are always all listed."""
+
+
 def make_fault(name: str, reasons: Mapping[int, str]) -> tuple[Fault, ...]:
     """The fault of these rows (number -> reason), or nothing when there are no rows.
 
@@ -93,7 +101,9 @@ def make_fault(name: str, reasons: Mapping[int, str]) -> tuple[Fault, ...]:
     groups: dict[str, list[int]] = {}
     for row in sorted(reasons):
         groups.setdefault(reasons[row], []).append(row)
-    why = "; ".join(f"{reason} ({name_rows(rows)})" for reason, rows in groups.items())
+    named = [f"{reason} ({name_rows(rows)})" for reason, rows in list(groups.items())[:_MOST_REASONS]]
+    rest = sum(len(rows) for rows in list(groups.values())[_MOST_REASONS:])
+    why = "; ".join(named) + (f"; and {rest:,} more rows" if rest else "")
     return (_fault(name, tuple(sorted(reasons)), why),)
 
 

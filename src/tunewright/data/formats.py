@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,21 @@ from tunewright.schema.errors import DataError, EnvironmentMissing
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+# What decoding with "surrogateescape" makes of a byte that is not UTF-8.
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 # csv keeps this limit per process, and refuses fields above 128 KiB by default: long documents are longer.
 _FIELD_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Record:
-    """``value``: the record's columns, or None when it is broken, and then ``broken`` says why."""
+    """``value``: the record's columns, or None when it is broken, and then ``broken`` says why; ``odd``: because it
+    holds bytes or halves of characters that are no text."""
 
     number: int
     value: Mapping[str, Any] | None
     broken: str = ""
+    odd: bool = False
 
 
 def parse(path: Path, content: bytes) -> tuple[str, list[Record]]:
@@ -53,7 +57,8 @@ def _json_line(number: int, line: bytes) -> Record:
     try:
         return _record(number, orjson.loads(line))
     except orjson.JSONDecodeError as error:
-        return Record(number, None, f"not JSON: {_short(error)}")
+        odd = "UTF-8" in error.msg or "surrogate" in error.msg
+        return Record(number, None, f"not JSON: {_short(error)}", odd)
 
 
 def _record(number: int, value: Any) -> Record:
@@ -91,6 +96,8 @@ def _json(path: Path, content: bytes) -> tuple[str, list[Record]]:
 def _csv(path: Path, content: bytes) -> tuple[str, list[Record]]:
     text = _decoded(path, content)
     header = text.split("\n", 1)[0]
+    if not _is_text(header):
+        raise _not_utf8(path, content)
     delimiter = max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_LIMIT)
     # strict: else a quote that is never closed swallows all rows after it without a word
@@ -99,7 +106,7 @@ def _csv(path: Path, content: bytes) -> tuple[str, list[Record]]:
         reader.fieldnames  # noqa: B018  # reads the header
     except csv.Error as error:
         raise DataError(f"{path}: the header is not CSV: {error}") from None
-    return "csv", list(_csv_records(reader))
+    return "csv", _some_text(path, content, list(_csv_records(reader)))
 
 
 def _csv_records(reader: csv.DictReader[str]) -> Iterator[Record]:
@@ -117,24 +124,59 @@ def _csv_record(number: int, fields: dict[Any, Any]) -> Record:
         return Record(number, None, "more fields than the header has; a field with commas needs quotes")
     if None in fields.values():
         return Record(number, None, "fewer fields than the header has")
-    return Record(number, fields)
+    return _of_text(number, fields)
+
+
+def _of_text(number: int, fields: Mapping[str, str]) -> Record:
+    """The record, broken when it holds bytes that are not UTF-8."""
+    if all(map(_is_text, fields.values())):
+        return Record(number, fields)
+    return Record(number, None, "not UTF-8 text", odd=True)
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not _ESCAPED_BYTE.search(value)
 
 
 def _text(path: Path, content: bytes) -> tuple[str, list[Record]]:
     paragraphs = re.split(r"\r?\n[ \t]*(?:\r?\n[ \t]*)+", _decoded(path, content).strip())
     texts = (paragraph.strip() for paragraph in paragraphs)
-    return "text", [Record(number, {"text": text}) for number, text in enumerate(filter(None, texts), 1)]
+    records = [_of_text(number, {"text": text}) for number, text in enumerate(filter(None, texts), 1)]
+    return "text", _some_text(path, content, records)
 
 
 def _decoded(path: Path, content: bytes) -> str:
+    """The content as text; bytes that are not UTF-8 become halves of surrogate pairs, to be found again."""
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def _some_text(path: Path, content: bytes, records: list[Record]) -> list[Record]:
+    """The records, those that are not UTF-8 with the line of the first such byte.
+
+    Raises DataError when they are all so: then the whole file was written in another encoding.
+    """
+    odd = [record for record in records if record.odd]
+    if odd and len(odd) == len(records):
+        raise _not_utf8(path, content)
+    where = f"not UTF-8 text (first in line {_bad_byte(content)[0]})" if odd else ""
+    return [replace(record, broken=where) if record.odd else record for record in records]
+
+
+def _bad_byte(content: bytes) -> tuple[int, int]:
+    """Line and place of the first byte that is not UTF-8."""
     try:
-        return content.decode("utf-8-sig")
+        content.decode()
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: not UTF-8 text (byte 0x{content[error.start]:02x} at {error.start})",
-            hint=f"if it was saved by an older program: iconv -f WINDOWS-1252 -t UTF-8 {path} > NEW",
-        ) from None
+        return content.count(b"\n", 0, error.start) + 1, error.start
+    return 0, 0
+
+
+def _not_utf8(path: Path, content: bytes) -> DataError:
+    line, start = _bad_byte(content)
+    return DataError(
+        f"{path}, line {line}: not UTF-8 text (byte 0x{content[start]:02x} at {start})",
+        hint=f"if it was saved by an older program: iconv -f WINDOWS-1252 -t UTF-8 {path} > NEW",
+    )
 
 
 def _parquet(path: Path, content: bytes) -> tuple[str, list[Record]]:

@@ -19,7 +19,8 @@ class RowFile:
     """A file as read.
 
     format: "jsonl", "json", "csv", "parquet" or "text"; shape: a name of ``shapes.SHAPES``, empty when every record
-    is broken; rows: the records that could be read, in order; faults: broken_row, wrong_roles, empty_answer;
+    is broken; rows: the records that could be read, in order; faults: broken_row, wrong_roles, empty_answer,
+    and encoding for those broken by characters that are no text;
     sha256: of the file's bytes; last_number: the highest row number, broken records included.
     """
 
@@ -44,13 +45,13 @@ def read_rows(path: Path) -> RowFile:
     if not records:
         raise DataError(f"{path}: no rows in it", hint="one row per line, for example: " + _EXAMPLE)
     shape = _shape(path, records)
-    rows, broken = _rows(records, shape)
+    rows, broken, odd = _rows(records, shape)
     return RowFile(
         path=path,
         format=kind,
         shape=shape.name if shape else "",
         rows=rows,
-        faults=(*make_fault("broken_row", broken), *row_faults(rows)),
+        faults=(*make_fault("broken_row", broken), *make_fault("encoding", odd), *row_faults(rows)),
         sha256=hashlib.sha256(content).hexdigest(),
         last_number=records[-1].number,
     )
@@ -87,15 +88,19 @@ def _shape(path: Path, records: list[Record]) -> Shape | None:
     raise DataError(f"{path}: found columns {found_columns}; expected one of: {expected}", hint=hint)
 
 
-def _rows(records: list[Record], shape: Shape | None) -> tuple[tuple[Row, ...], dict[int, str]]:
+def _rows(records: list[Record], shape: Shape | None) -> tuple[tuple[Row, ...], dict[int, str], dict[int, str]]:
+    """The rows, the broken records with their reasons, and those of them broken by odd characters."""
     rows: list[Row] = []
     broken: dict[int, str] = {}
+    odd: dict[int, str] = {}
     for record in records:
         if record.value is None or shape is None:
             broken[record.number] = record.broken
+            odd |= {record.number: record.broken} if record.odd else {}
             continue
         try:
             rows.append(shape.row(record.number, record.value))
         except BadRecord as reason:
             broken[record.number] = str(reason)
-    return tuple(rows), broken
+            odd |= {record.number: str(reason)} if reason.odd else {}
+    return tuple(rows), broken, odd

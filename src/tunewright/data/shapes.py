@@ -25,7 +25,14 @@ _ANSWERS = ("completion", "response", "output", "answer")
 
 
 class BadRecord(ValueError):
-    """A record whose columns are there but whose values cannot be meant; the text says why."""
+    """A record whose columns are there but whose values cannot be meant; the text says why.
+
+    odd: because of characters that no text holds.
+    """
+
+    def __init__(self, why: str, *, odd: bool = False) -> None:
+        super().__init__(why)
+        self.odd = odd
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,12 @@ def _string(fields: Fields, name: str) -> str:
     if not isinstance(value, str):
         raise BadRecord(f"{name!r} is {kind_of(value)}, expected text")
     if "\x00" in value:
-        raise BadRecord(f"{name!r} contains a NUL character")
+        raise BadRecord(f"{name!r} contains a NUL character", odd=True)
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadRecord(f"{name!r} contains half of a surrogate pair, which no text file can hold") from None
+        why = f"{name!r} contains half of a surrogate pair, which no text file can hold"
+        raise BadRecord(why, odd=True) from None
     return value
 
 

@@ -9,7 +9,7 @@ what the model has to produce, the end-of-turn token included. A template with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,11 @@ from tunewright.data.rows import Message, Row
 T = TypeVar("T")
 Chat = list[dict[str, str]]
 Span = tuple[int, int]
+
+NO_THINKING = {"enable_thinking": False}
+"""For templates that let a model think aloud before it answers (Qwen3): a row whose answer holds no thought is trained
+on as it is asked for later, behind the empty thought that such a template writes. Others ignore the switch."""
+_THOUGHT_END = "</think>"
 
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _SENTINEL = "Zq7answer7qZ"
@@ -61,7 +66,7 @@ class ChatTemplate:
         """Reads the template of a tokenizer that has one, and tries it on one short chat."""
         marks = bool(_MARKS.search(tokenizer.get_chat_template()))
         probe = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _SENTINEL}]
-        texts, refused = _render(tokenizer, [probe])
+        texts, refused = _render(tokenizer, [probe], False, NO_THINKING)
         tail = "" if refused else texts[0].rpartition(_SENTINEL)[2]
         return cls(tokenizer, marks, tail, tail[: _stop_end(tokenizer, tail)])
 
@@ -76,7 +81,7 @@ class ChatTemplate:
 
     def whole(self, rows: Sequence[Row]) -> tuple[list[Sample], dict[int, str]]:
         """Every character of every row as rendered, without a difference between the roles."""
-        texts, refused = _render(self.tokenizer, [row.as_dicts(row.last_answer + 1) for row in rows])
+        _, texts, refused = _asked(self.tokenizer, [(row, row.last_answer) for row in rows])
         reasons = {rows[at].number: reason for at, reason in refused.items()}
         samples = []
         for row, text in zip(rows, texts, strict=True):
@@ -89,9 +94,8 @@ class ChatTemplate:
 
     def _measured(self, rows: Sequence[Row], last_only: bool) -> tuple[list[Sample], dict[int, str]]:
         asked = [(at, turn) for at, row in enumerate(rows) for turn in _answers(row, last_only)]
-        prompts, no_prompt = _render(self.tokenizer, [rows[at].as_dicts(turn) for at, turn in asked], prompt=True)
-        fulls, no_full = _render(self.tokenizer, [rows[at].as_dicts(turn + 1) for at, turn in asked])
-        reasons = {rows[asked[one][0]].number: reason for one, reason in (no_prompt | no_full).items()}
+        prompts, fulls, refused = _asked(self.tokenizer, [(rows[at], turn) for at, turn in asked])
+        reasons = {rows[asked[one][0]].number: reason for one, reason in refused.items()}
         turns: list[list[_Turn]] = [[] for _ in rows]  # by place: a mixture may hold a row, and its number, twice
         for (at, turn), prompt, full in zip(asked, prompts, fulls, strict=True):
             reason = reasons.get(rows[at].number) or _mismatch(rows[at], turn, prompt, full)
@@ -176,11 +180,37 @@ def _stop_end(tokenizer: Any, tail: str) -> int:
     return next((int(end) for token, (_, end) in pairs if token in special), len(tail))
 
 
-def _render(tokenizer: Any, chats: Sequence[Chat], *, prompt: bool = False) -> tuple[list[str], dict[int, str]]:
+def _asked(tokenizer: Any, asked: Sequence[tuple[Row, int]]) -> tuple[list[str], list[str], dict[int, str]]:
+    """Of each (row, turn): the prompt, the chat up to and including the answer, and by index what was refused.
+
+    With the thinking switch off, as the model will be asked, unless the answer itself holds a thought or the template
+    then writes a prompt that its own answered chat does not begin with.
+    """
+    prompts, fulls = [""] * len(asked), [""] * len(asked)
+    refused: dict[int, str] = {}
+    thoughtful = [_THOUGHT_END in row.messages[turn].content for row, turn in asked]
+    todo = [at for at, thinks in enumerate(thoughtful) if not thinks]
+    again = [at for at, thinks in enumerate(thoughtful) if thinks]
+    for places, switches in ((todo, NO_THINKING), (again, {})):
+        made, no_prompt = _render(tokenizer, [asked[at][0].as_dicts(asked[at][1]) for at in places], True, switches)
+        whole, no_full = _render(tokenizer, [asked[at][0].as_dicts(asked[at][1] + 1) for at in places], False, switches)
+        for index, at in enumerate(places):
+            prompts[at], fulls[at] = made[index], whole[index]
+            reason = no_prompt.get(index) or no_full.get(index)
+            if reason:
+                refused[at] = reason
+            elif switches and not fulls[at].startswith(prompts[at]):
+                again.append(at)
+    return prompts, fulls, refused
+
+
+def _render(
+    tokenizer: Any, chats: Sequence[Chat], prompt: bool, switches: Mapping[str, Any]
+) -> tuple[list[str], dict[int, str]]:
     """The chats as texts, and for those the template refuses, by index, its words (their text is empty)."""
 
     def render(some: Sequence[Chat]) -> list[str]:
-        texts: list[str] = tokenizer.apply_chat_template(some, tokenize=False, add_generation_prompt=prompt)
+        texts: list[str] = tokenizer.apply_chat_template(some, tokenize=False, add_generation_prompt=prompt, **switches)
         return texts
 
     return _each(render, chats, "")
@@ -196,6 +226,7 @@ def _render_marked(tokenizer: Any, chats: Sequence[Chat]) -> tuple[list[tuple[st
             chat_template=tokenizer.get_chat_template(),
             return_assistant_tokens_mask=True,
             **tokenizer.special_tokens_map,
+            **NO_THINKING,
         )
         return list(zip(texts, marked, strict=True))
 

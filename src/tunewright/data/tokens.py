@@ -8,14 +8,15 @@ the prompt. No begin-of-text token is added to what a template renders: the temp
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunewright.data.faults import Fault, make_fault
+from tunewright.data.faults import Fault, make_fault, merged
+from tunewright.data.marking import marking_faults
 from tunewright.data.row_faults import role_fault
 from tunewright.data.rows import Row
 from tunewright.data.template import ChatTemplate, Sample, Span
@@ -46,7 +47,7 @@ class Encoded:
 
     rows: those with at least one supervised token, in the file's order; truncated: numbers of the rows cut at
     max_length; unsupervised: numbers of the rows left out because nothing in them can be trained on;
-    faults: no_supervised_token, truncated, no_stop_token, doubled_bos, template_mismatch.
+    faults: no_supervised_token, truncated, no_stop_token, doubled_bos, template_mismatch, prompt_not_masked.
     """
 
     rows: tuple[TokenRow, ...]
@@ -66,13 +67,20 @@ class Encoded:
 
 
 def encode_rows(
-    rows: Sequence[Row], tokenizer: Any, *, loss_on: str = "assistant", max_length: int, stage: str = "sft"
+    rows: Sequence[Row],
+    tokenizer: Any,
+    *,
+    loss_on: str = "assistant",
+    max_length: int,
+    stage: str = "sft",
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Encoded:
     """Token rows of at most ``max_length`` tokens, with the mask of ``loss_on``.
 
     loss_on: "assistant" every answer, "last_assistant" and "completion" the last one, "all" every token. Raw texts
     are trained on whole, with an end-of-text token. Without a chat template, "completion" joins prompt, answer and
     end-of-text token with nothing between. stage "pt": texts joined and cut into blocks, every token supervised.
+    ``on_progress(rows done, rows in all)`` is called now and then.
     A row with wrong roles is left out (``read_rows`` reports it); a row that a rewriting template (see
     ``ChatTemplate.samples``) cannot show at once gives several token rows of its number.
     Raises ModelError for chats without a chat template, and for a tokenizer without character offsets.
@@ -83,7 +91,8 @@ def encode_rows(
     if stage == "pt":
         return _blocks(usable, tokenizer, max_length)
     samples, mismatched = _samples(usable, tokenizer, loss_on)
-    return _encode(usable, samples, mismatched, tokenizer, max_length)
+    found = [*make_fault("template_mismatch", mismatched), *marking_faults(usable, samples, tokenizer)]
+    return _encode(samples, found, tokenizer, max_length, on_progress)
 
 
 def default_max_length(context: int) -> int:
@@ -183,7 +192,11 @@ def token_span(offsets: Sequence[Span], text: str, span: Span) -> slice:
 
 
 def _encode(
-    rows: Sequence[Row], samples: Sequence[Sample], mismatched: dict[int, str], tokenizer: Any, max_length: int
+    samples: Sequence[Sample],
+    found: Sequence[Fault],
+    tokenizer: Any,
+    max_length: int,
+    on_progress: Callable[[int, int], None] | None,
 ) -> Encoded:
     made: list[TokenRow] = []
     cut: dict[int, str] = {}
@@ -192,7 +205,9 @@ def _encode(
     unstopped: dict[int, str] = {}
     doubled: dict[int, str] = {}
     texts = [sample.text for sample in samples]
-    for sample, (ids, offsets) in zip(samples, _tokenised(texts, tokenizer), strict=True):
+    for done, (sample, (ids, offsets)) in enumerate(zip(samples, _tokenised(texts, tokenizer), strict=True)):
+        if on_progress is not None and done % _CHUNK == 0:
+            on_progress(done, len(samples))
         supervised = _mask(offsets, sample)
         last = token_span(offsets, sample.text, (0, sample.answer_end)).stop - 1
         if len(ids) > max_length:
@@ -205,7 +220,8 @@ def _encode(
             made.append(TokenRow(sample.number, np.array(ids[:max_length], np.int32), supervised[:max_length]))
         else:
             silent[sample.number] = _why_silent(len(ids), supervised, max_length)
-    return _result(made, mismatched, silent, cut, unstopped, doubled)
+    refused = {row for fault in found if fault.fault == "template_mismatch" for row in fault.rows}
+    return _result(made, found, refused, silent, cut, unstopped, doubled)
 
 
 def _mask(offsets: Sequence[Span], sample: Sample) -> NDArray[np.bool_]:
@@ -224,7 +240,8 @@ def _why_silent(length: int, supervised: NDArray[np.bool_], max_length: int) -> 
 
 def _result(
     made: Sequence[TokenRow],
-    mismatched: dict[int, str],
+    found: Sequence[Fault],
+    refused: set[int],
     silent: dict[int, str],
     cut: dict[int, str],
     unstopped: dict[int, str],
@@ -235,13 +252,15 @@ def _result(
     return Encoded(
         rows=tuple(made),
         truncated=tuple(sorted(cut)),
-        unsupervised=tuple(sorted(silent | mismatched)),
-        faults=(
-            *make_fault("template_mismatch", mismatched),
-            *make_fault("no_supervised_token", silent),
-            *make_fault("truncated", cut),
-            *make_fault("no_stop_token", unstopped),
-            *make_fault("doubled_bos", doubled),
+        unsupervised=tuple(sorted({*silent, *(refused - with_rows)})),
+        faults=merged(
+            (
+                *found,
+                *make_fault("no_supervised_token", silent),
+                *make_fault("truncated", cut),
+                *make_fault("no_stop_token", unstopped),
+                *make_fault("doubled_bos", doubled),
+            )
         ),
     )
 

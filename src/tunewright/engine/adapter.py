@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
+
+from tunewright.engine.layout import Indexes, on_device
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Switch:
     training: bool = False
     micro: int = 0
     step_K: Sequence[int] = ()
-    lengths_KR: Sequence[NDArray[np.int64]] = ()  # of the micro-batch: each slot's own rows, before any pads
+    lengths_KR: Sequence[Indexes] = ()  # of the micro-batch: each slot's own rows, before any pads
     flat: bool = False  # rows lie end to end
 
 
@@ -83,40 +84,41 @@ class PackedLoRALinear(nn.Module):
             return y
         A: torch.Tensor = self.A
         B: torch.Tensor = self.B
-        scale_K11 = self.scale_K11
-        if self.switch.index is not None:
-            A, B, scale_K11 = A[self.switch.index], B[self.switch.index], scale_K11[self.switch.index]
+        scale_K11, grad_A, grad_B = self.scale_K11, self.grad_A, self.grad_B
+        index = self.switch.index
+        if index is not None:
+            A, B, scale_K11 = A[index], B[index], scale_K11[index]
+        if isinstance(index, slice):  # views; gradients of slots that do not lie side by side have no place to go to
+            grad_A, grad_B = grad_A[index], grad_B[index]
         x_KNi = x.reshape(len(A), -1, self.features_in).to(y.dtype)
         if self.drops and self.switch.training:
-            x_KNi = x_KNi * self._kept(x)
+            x_KNi = x_KNi * self._kept(x_KNi)
         y_KNo = y.reshape(len(A), -1, self.features_out)
-        answer: torch.Tensor = _LowRank.apply(x_KNi, y_KNo, A, B, scale_K11, self.grad_A, self.grad_B)  # type: ignore[no-untyped-call]
+        answer: torch.Tensor = _LowRank.apply(x_KNi, y_KNo, A, B, scale_K11, grad_A, grad_B)  # type: ignore[no-untyped-call]
         return answer.view(y.shape)
 
-    def _kept(self, x: torch.Tensor) -> torch.Tensor:
+    def _kept(self, x_KNi: torch.Tensor) -> torch.Tensor:
         """[K, N, in]: 0 where an input is dropped, else 1 / (1 - p). A function of (slot seed, step, micro, layer).
 
         So a recomputation under gradient checkpointing, a resumed run and a run with other neighbours all draw the
-        same. Time is drawn outermost and for the slot's own rows only, so that pads, which neighbours may make
-        necessary, change nothing; without pads it is the same draw, of which the tokens that are there are taken.
+        same. It is drawn for the slot's own rows up to its own longest, so that neither pads nor neighbours change it.
         """
-        K = len(self.specs)
-        N = x.numel() // (K * self.features_in)
-        b = max(len(lengths) for lengths in self.switch.lengths_KR)
-        kept_KNi = x.new_ones(K, N, self.features_in)
+        kept_KNi = torch.ones_like(x_KNi)
+        N = x_KNi.shape[1]
+        row_width = None if self.switch.flat else N // max(len(lengths) for lengths in self.switch.lengths_KR)
         for slot, (spec, number) in enumerate(zip(self.specs, self.numbers, strict=True)):
             lengths_R = self.switch.lengths_KR[slot]
             if number is None or not spec.dropout or not len(lengths_R):
                 continue
-            generator = torch.Generator().manual_seed(
-                _mixed(spec.seed, self.switch.step_K[slot], self.switch.micro, number)
+            seed = _mixed(spec.seed, self.switch.step_K[slot], self.switch.micro, number)
+            generator = torch.Generator(x_KNi.device).manual_seed(seed)
+            shape = (len(lengths_R), int(lengths_R.max()), self.features_in)
+            drawn_RTi = torch.rand(shape, generator=generator, device=x_KNi.device)
+            drawn, own = _places(lengths_R, row_width)
+            kept_ni = drawn_RTi.flatten(0, 1).index_select(0, on_device(drawn, x_KNi.device)) >= spec.dropout
+            kept_KNi[slot].index_copy_(
+                0, on_device(own, x_KNi.device), kept_ni.to(x_KNi.dtype).div_(1.0 - spec.dropout)
             )
-            T = int(lengths_R.max()) if self.switch.flat else N // b
-            drawn_TRi = torch.rand(T, len(lengths_R), self.features_in, generator=generator)
-            kept_RTi = (drawn_TRi.transpose(0, 1) >= spec.dropout) / (1.0 - spec.dropout)
-            there_RT = torch.arange(T) < torch.from_numpy(lengths_R if self.switch.flat else lengths_R * 0 + T)[:, None]
-            own_ni = kept_RTi[there_RT]
-            kept_KNi[slot, : len(own_ni)] = own_ni
         return kept_KNi
 
 
@@ -156,6 +158,21 @@ class _LowRank(torch.autograd.Function):
                 gradient.add_(torch.bmm(left.mT, right))
         g_x = torch.bmm(g_down_KNr, A_Kri) if ctx.needs_input_grad[0] else None
         return g_x, g_KNo, None, None, None, None, None
+
+
+def _places(lengths_R: Indexes, row_width: int | None) -> tuple[Indexes, Indexes]:
+    """Of each token of a slot's rows: its place among [R, T] rows of the longest's width, and its place in the slot.
+
+    ``row_width``: how far apart the rows lie in the slot; None: end to end.
+
+    >>> [places.tolist() for places in _places(np.array([2, 1]), 3)]
+    [[0, 1, 2], [0, 1, 3]]
+    """
+    start_R = np.cumsum(lengths_R) - lengths_R
+    within_n = np.arange(lengths_R.sum()) - np.repeat(start_R, lengths_R)
+    row_n = np.repeat(np.arange(len(lengths_R)), lengths_R)
+    own_n = np.arange(len(row_n)) if row_width is None else row_n * row_width + within_n
+    return row_n * lengths_R.max() + within_n, own_n
 
 
 def features(layer: nn.Module) -> tuple[int, int]:

@@ -24,15 +24,26 @@ ANY_LENGTH = 2**31
 LEAK_PROBE = ((1, 2, 3, 4, 5), (6, 7, 8))
 """Two rows of token ids that every vocabulary has."""
 
+WINDOWS = ("sliding_window", "attention_chunk_size")
+"""What configurations call the most tokens a layer looks back over."""
+
+CHANGES_SCORES = ("softcap", "s_aux", "position_bias")
+"""Options of transformers' attention interface that plain causal attention would leave out."""
+
 _layouts: list[Layout] = []  # the innermost last: transformers has no other way to hand it to a layer
 
 
 @dataclass(frozen=True)
 class _Attention:
-    """What was found out about a model: its configurations, and the longest row it takes in this layout (0: none)."""
+    """What was found out about a model: the longest row it takes in this layout (0: none) while set up like this."""
 
     configs: tuple[Any, ...]
+    implementations: tuple[str, ...]
     longest: int
+
+    def holds(self) -> bool:
+        """Whether nobody has set up another attention since."""
+        return bool(_layouts) or self.implementations == _implementations(self.configs)
 
 
 @contextmanager
@@ -41,7 +52,12 @@ def laid_out(model: nn.Module, layout: Layout | None) -> Iterator[None]:
 
     Must still be open in the backward pass, which may compute activations again.
     """
-    configs = _attention(model).configs if layout is not None else ()
+    with _reading(_attention(model).configs if layout is not None else (), layout):
+        yield
+
+
+@contextmanager
+def _reading(configs: tuple[Any, ...], layout: Layout | None) -> Iterator[None]:
     before = [config._attn_implementation_internal for config in configs]
     for config in configs:
         config._attn_implementation_internal = NAME
@@ -63,10 +79,14 @@ def rows_attention(
     attention_mask: torch.Tensor | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention within each row of the current layout: [1, H, K*N, D] tensors to [1, K*N, H, D]."""
+    """Causal attention within each row of the current layout: [1, H, K*N, D] tensors to [1, K*N, H, D].
+
+    Raises ValueError for attention that is anything else.
+    """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     layout = _layouts[-1]
+    _check_plain(layout, (query, key, value), {**options, "attention_mask": attention_mask})
     q_PHD, k_PHD, v_PHD = (
         _Moved.apply(x.squeeze(0).transpose(0, 1), layout.there, layout.back, layout.spare)  # type: ignore[no-untyped-call]
         for x in (query, key, value)
@@ -81,6 +101,17 @@ def rows_attention(
     answer_PHD = answers[0] if len(answers) == 1 else torch.cat(answers)
     answer_NHD: torch.Tensor = _Moved.apply(answer_PHD, layout.back, layout.there, layout.pads)  # type: ignore[no-untyped-call]
     return answer_NHD.unsqueeze(0), None
+
+
+def _check_plain(layout: Layout, qkv: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
+    odd = [name for name in ("attention_mask", *CHANGES_SCORES) if options.get(name) is not None]
+    if odd:
+        raise ValueError(f"attention with {odd[0]}: not for rows end to end")
+    expected = (1, len(layout.back))
+    if any((x.shape[0], x.shape[2]) != expected for x in qkv):  # an index out of range would end a GPU's process
+        raise ValueError(
+            f"attention over {[tuple(x.shape) for x in qkv]}: expected the {expected[1]} tokens of a batch"
+        )
 
 
 class _Moved(torch.autograd.Function):
@@ -114,7 +145,7 @@ def longest_flat_row(model: nn.Module) -> int:
 
 def _attention(model: nn.Module) -> _Attention:
     known: _Attention | None = model.__dict__.get("_tunewright_attention")
-    if known is None:
+    if known is None or not known.holds():
         known = model.__dict__["_tunewright_attention"] = _find_out(model)
     return known
 
@@ -125,24 +156,31 @@ def _find_out(model: nn.Module) -> _Attention:
     ALL_ATTENTION_FUNCTIONS.register(NAME, rows_attention)
     every = {id(config): config for config in (getattr(module, "config", None) for module in model.modules())}
     configs: tuple[Any, ...] = tuple(config for config in every.values() if hasattr(config, "_attn_implementation"))
-    if not configs or any(config._attn_implementation != "sdpa" for config in configs):
-        return _Attention(configs, 0)
-    windows = [w for config in configs if isinstance(w := getattr(config, "sliding_window", None), int) and w > 0]
-    model.__dict__["_tunewright_attention"] = _Attention(configs, ANY_LENGTH)  # for the duration of the trial
+    implementations = _implementations(configs)
+    if set(implementations) != {"sdpa"}:
+        return _Attention(configs, implementations, 0)
+    windows = [getattr(config, name, None) for config in configs for name in WINDOWS]
     try:
-        same = _rows_stay_apart(model)
+        same = _rows_stay_apart(model, configs)
+    except torch.OutOfMemoryError:
+        raise  # says nothing about the model
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError):
         same = False  # third-party code that was not made for this: it gets what it was made for
-    return _Attention(configs, min([ANY_LENGTH, *windows]) if same else 0)
+    longest = min([ANY_LENGTH, *(w for w in windows if isinstance(w, int) and w > 0)])
+    return _Attention(configs, implementations, longest if same else 0)
+
+
+def _implementations(configs: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(config._attn_implementation for config in configs)
 
 
 @torch.no_grad()
-def _rows_stay_apart(model: nn.Module) -> bool:
+def _rows_stay_apart(model: nn.Module, configs: tuple[Any, ...]) -> bool:
     """Whether two rows end to end give each row's own logits, and neither moves by a bit when the other changes."""
     first, second = (torch.tensor(row) for row in LEAK_PROBE)
-    ours = _flat_logits(model, first, second)
-    other_first = _flat_logits(model, first.flip(0), second)
-    other_second = _flat_logits(model, first, second.flip(0))
+    ours = _flat_logits(model, configs, first, second)
+    other_first = _flat_logits(model, configs, first.flip(0), second)
+    other_second = _flat_logits(model, configs, first, second.flip(0))
     apart = torch.equal(ours[5:], other_first[5:]) and torch.equal(ours[:5], other_second[:5])
     device = ours.device
     alone = torch.cat([model(input_ids=row[None].to(device), use_cache=False).logits[0] for row in (first, second)])
@@ -150,11 +188,11 @@ def _rows_stay_apart(model: nn.Module) -> bool:
     return apart and bool((ours - alone).abs().max() <= rounding * alone.abs().max())
 
 
-def _flat_logits(model: nn.Module, *rows: torch.Tensor) -> torch.Tensor:
+def _flat_logits(model: nn.Module, configs: tuple[Any, ...], *rows: torch.Tensor) -> torch.Tensor:
     device = next(model.parameters()).device
     layout = lay_out([torch.tensor([len(row) for row in rows]).numpy()], device)
     positions = torch.cat([torch.arange(len(row)) for row in rows])
-    with laid_out(model, layout):
+    with _reading(configs, layout):
         logits: torch.Tensor = model(
             input_ids=torch.cat(rows)[None].to(device), position_ids=positions[None].to(device), use_cache=False
         ).logits[0]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunewright.engine.layout import Layout, lay_out
+from tunewright.engine.layout import Layout, lay_out, on_device
 from tunewright.planner.steps import steps_per_epoch
 
 if TYPE_CHECKING:
@@ -160,11 +160,11 @@ def collate(parts: Sequence[tuple[Rows, Indexes]], device: torch.device, *, long
             per_row[place] = len(rows.at[index])
             start += int(rows.lengths[index])
     return Batch(
-        ids=_tensor(ids, device),
-        positions=_tensor(_positions(lengths_KR, N), device) if flat else None,
+        ids=on_device(ids, device),
+        positions=on_device(_positions(lengths_KR, N), device) if flat else None,
         layout=lay_out(lengths_KR, device) if flat else None,
-        at=_tensor(np.concatenate(at), device),
-        targets=_tensor(np.concatenate(targets), device),
+        at=on_device(np.concatenate(at), device),
+        targets=on_device(np.concatenate(targets), device),
         per_row=per_row,
         per_slot=[sum(per_row[slot * b : (slot + 1) * b]) for slot in range(len(parts))],
         lengths_KR=lengths_KR,
@@ -178,8 +178,3 @@ def _positions(lengths_KR: Sequence[Indexes], N: int) -> Indexes:
         own = int(lengths.sum())
         positions[:own] = np.arange(own) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return positions_KN.reshape(1, -1)
-
-
-def _tensor(array: NDArray[np.int64], device: torch.device) -> torch.Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

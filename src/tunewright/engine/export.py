@@ -10,8 +10,9 @@ import orjson
 import torch
 
 from tunewright.engine.adapter import SlotSpec, is_conv1d
+from tunewright.engine.attach import attach_lora
 from tunewright.engine.base import Base, quiet
-from tunewright.engine.pack import Pack, attach_lora
+from tunewright.engine.pack import Pack
 from tunewright.engine.targets import leaf_names
 from tunewright.engine.tensor_files import os_errors, save_tensors
 from tunewright.schema import jsonio

@@ -62,11 +62,14 @@ def lay_out(lengths_KR: Sequence[Indexes], device: torch.device) -> Layout:
     spare = [np.arange(slot * N + tokens, (slot + 1) * N) for slot, tokens in enumerate(tokens_K)]
     for slot, unused in enumerate(spare):
         back[unused] = back[slot * N]  # any finite answer of its own slot will do
-    on_device = (
-        torch.from_numpy(array).to(device)
-        for array in (np.concatenate(there), back, np.concatenate(pads), np.concatenate(spare))
-    )
-    return Layout(tuple(groups), *on_device)
+    arrays = (np.concatenate(there), back, np.concatenate(pads), np.concatenate(spare))
+    return Layout(tuple(groups), *(on_device(array, device) for array in arrays))
+
+
+def on_device(array: Indexes, device: torch.device) -> torch.Tensor:
+    """The array on the device; from pinned memory, so that the copy does not wait for what the device still does."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def groups_by_length(length_R: Indexes) -> list[Indexes]:

@@ -17,16 +17,12 @@ import torch
 from torch import nn
 
 from tunewright.engine.adapter import PackedLoRALinear, SlotSpec, Switch, draw_A
-from tunewright.engine.attention import longest_flat_row
 from tunewright.engine.columns import Columns, Leaf
-from tunewright.engine.frozen import freeze
-from tunewright.engine.losses import output_embedding
-from tunewright.engine.targets import find_targets, linear_layers, parameters_under
 from tunewright.schema.errors import UsageError
 
 
 class Pack:
-    """K slots on ``model``; made by :func:`attach_lora` or :func:`open_full`, taken off by :meth:`detach`."""
+    """K slots on ``model``; made by :mod:`tunewright.engine.attach`, taken off by :meth:`detach`."""
 
     def __init__(
         self,
@@ -72,7 +68,7 @@ class Pack:
     @property
     def attached(self) -> bool:
         """Whether the model computes with this pack: the newest one, until it is taken off."""
-        return self in _packs(self.model)
+        return self in packs_on(self.model)
 
     @property
     def shown(self) -> int:
@@ -142,7 +138,7 @@ class Pack:
         self.params_KP = self.params_KP[list(order)]
         self.grads_KP = torch.zeros_like(self.params_KP)
         self.specs = tuple(self.specs[slot] for slot in order)
-        self._tell_layers()
+        self.tell_layers()
 
     def check_room(self, spec: SlotSpec) -> None:
         """Raises UsageError for an adapter larger than the pack was made for."""
@@ -156,8 +152,19 @@ class Pack:
         self.check_room(spec)
         if self.specs[slot] != spec:
             self.specs = (*self.specs[:slot], spec, *self.specs[slot + 1 :])
-            self._tell_layers()
-        draw_slot(self, slot)
+            self.tell_layers()
+        self.draw(slot)
+
+    def draw(self, slot: int) -> None:
+        """(Re)draw a slot's adapter: A from its own seed, B = 0; parameters trained whole go back to the base's."""
+        spec = self.specs[slot]
+        generator = torch.Generator().manual_seed(spec.seed)
+        self.params_KP[slot].zero_()
+        for path in self.paths(slot):
+            A_ri = self.leaf(f"{path}.A").of(self.params_KP)[slot]
+            A_ri[: spec.rank] = draw_A(spec, self.layers[path].features_in, generator)
+        for name, value in self.originals.items():
+            self.leaf(name).of(self.params_KP)[slot].copy_(value)
 
     def put_on(self) -> None:
         """Let the model compute with this pack again; another one on it is taken off. A full pack never comes back."""
@@ -168,8 +175,8 @@ class Pack:
         take_off(self.model)
         for path, layer in self.layers.items():
             _replace(self.model, path, layer)
-        self._bind(list(self.originals))
-        _packs(self.model).append(self)
+        self.bind(list(self.originals))
+        packs_on(self.model).append(self)
 
     def detach(self) -> None:
         """Give the base back as it was. The pack keeps its numbers; a full one leaves its trained weights there."""
@@ -182,7 +189,7 @@ class Pack:
             parameter = self.model.get_parameter(name)
             parameter.requires_grad_(False)
             parameter.grad = None
-        _packs(self.model).remove(self)
+        packs_on(self.model).remove(self)
 
     def _columns(self, rank: int, paths: Sequence[str]) -> Columns:
         wanted: list[tuple[str, tuple[int, ...], bool]] = []
@@ -191,7 +198,7 @@ class Pack:
             wanted += [(f"{path}.A", (rank, layer.features_in), True), (f"{path}.B", (rank, layer.features_out), True)]
         return Columns.of([*wanted, *self._whole])
 
-    def _tell_layers(self) -> None:
+    def tell_layers(self) -> None:
         """Let the layers compute with the specs and buffers of now."""
         numbers = [{path: number for number, path in enumerate(self.paths(slot))} for slot in range(self.K)]
         for path, layer in self.layers.items():
@@ -203,7 +210,7 @@ class Pack:
         for name, value in values.items():
             self.model.get_parameter(name).data = value
 
-    def _bind(self, names: Sequence[str]) -> None:
+    def bind(self, names: Sequence[str]) -> None:
         """Make the model's own parameters views of the buffers (tied weights are one parameter, and stay tied)."""
         for name in names:
             parameter = self.model.get_parameter(name)
@@ -212,87 +219,13 @@ class Pack:
             parameter.grad = self.leaf(name).of(self.grads_KP)[0]
 
 
-def attach_lora(
-    model: nn.Module,
-    specs: Sequence[SlotSpec],
-    *,
-    target: str | Sequence[str] = "all",
-    modules_to_save: Sequence[str] = (),
-    room_for: Sequence[SlotSpec] = (),
-) -> Pack:
-    """Put K freshly drawn adapters on the target layers of a frozen model; a pack already there is taken off.
-
-    ``target``: of the slots whose spec names no layers. ``room_for``: adapters that may take a row later.
-    Raises ModelError when a target names no layer, UsageError for modules_to_save with more than one slot.
-    """
-    take_off(model)
-    freeze(model)
-    longest_flat_row(model)  # found out while nothing is on the model
-    saved = parameters_under(model, modules_to_save)
-    targets = {
-        path: layer  # a layer trained whole needs no adapter
-        for path, layer in _union(model, (*specs, *room_for), target).items()
-        if not any(name.startswith(f"{path}.") for name in saved)
-    }
-    if len(specs) > 1 and (saved or any(layer is output_embedding(model) for layer in targets.values())):
-        raise UsageError("modules_to_save and the output layer can only be trained in a pack of one slot")
-    switch = Switch()
-    layers = {path: PackedLoRALinear(layer, switch) for path, layer in targets.items()}
-    pack = Pack(model, specs, layers, saved, rank=max(s.rank for s in (*specs, *room_for)), switch=switch)
-    pack.originals = {name: p.data for name, p in saved.items()}
-    pack.autocast = _lowest(model) if saved else None
-    pack._tell_layers()
-    for slot in range(pack.K):
-        draw_slot(pack, slot)
-    pack.put_on()
-    return pack
-
-
-def _union(model: nn.Module, specs: Sequence[SlotSpec], target: str | Sequence[str]) -> dict[str, nn.Module]:
-    """The layers of all slots together, in the model's order."""
-    wanted = {path for spec in specs for path in spec.layers or ()}
-    if any(spec.layers is None for spec in specs):
-        wanted |= set(find_targets(model, target))
-    return {path: layer for path, layer in linear_layers(model).items() if path in wanted}
-
-
-def open_full(model: nn.Module, *, autocast: torch.dtype | None = None) -> Pack:
-    """Make every parameter of the model trainable, as a pack of one; the model should hold float32 weights.
-
-    ``autocast``: compute in this dtype, keeping the weights in float32.
-    """
-    take_off(model)
-    freeze(model)
-    longest_flat_row(model)
-    parameters = dict(model.named_parameters())  # a tied weight appears once
-    pack = Pack(model, [SlotSpec(rank=1, alpha=1.0)], {}, parameters)
-    pack.autocast = autocast
-    for name, parameter in parameters.items():
-        pack.leaf(name).of(pack.params_KP)[0].copy_(parameter.data)
-    pack._bind(list(parameters))
-    _packs(model).append(pack)
-    return pack
-
-
-def draw_slot(pack: Pack, slot: int) -> None:
-    """(Re)draw a slot's adapter: A from the slot's own seed, B = 0; parameters trained whole go back to the base's."""
-    spec = pack.specs[slot]
-    generator = torch.Generator().manual_seed(spec.seed)
-    pack.params_KP[slot].zero_()
-    for path in pack.paths(slot):
-        A_ri = pack.leaf(f"{path}.A").of(pack.params_KP)[slot]
-        A_ri[: spec.rank] = draw_A(spec, pack.layers[path].features_in, generator)
-    for name, value in pack.originals.items():
-        pack.leaf(name).of(pack.params_KP)[slot].copy_(value)
-
-
 def take_off(model: nn.Module) -> None:
     """Take whatever pack is on the model off."""
-    for pack in list(_packs(model)):
+    for pack in list(packs_on(model)):
         pack.detach()
 
 
-def _packs(model: nn.Module) -> list[Pack]:
+def packs_on(model: nn.Module) -> list[Pack]:
     """The packs on a model (none or one), kept on the model itself so that they go when it goes."""
     packs: list[Pack] = model.__dict__.setdefault("_tunewright_packs", [])
     return packs
@@ -303,11 +236,6 @@ def _index(slots: tuple[int, ...], device: torch.device) -> slice | torch.Tensor
     if slots == tuple(range(slots[0], slots[0] + len(slots))):
         return slice(slots[0], slots[0] + len(slots))
     return torch.tensor(slots, device=device)
-
-
-def _lowest(model: nn.Module) -> torch.dtype | None:
-    low = {p.dtype for p in model.parameters()} & {torch.bfloat16, torch.float16}
-    return low.pop() if low else None
 
 
 def _replace(model: nn.Module, path: str, module: nn.Module) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from torch import nn
 
 from tunewright.engine.adapter import SlotSpec, features
+from tunewright.engine.attach import attach_lora, open_full
 from tunewright.engine.base import Base, pristine
 from tunewright.engine.export import read_adapter
 from tunewright.engine.frozen import checkpoint_activations
 from tunewright.engine.losses import output_embedding
-from tunewright.engine.pack import Pack, attach_lora, open_full
+from tunewright.engine.pack import Pack
 from tunewright.engine.targets import bare, find_targets
 from tunewright.schema.errors import UsageError
 from tunewright.schema.recipe import Recipe

@@ -288,6 +288,8 @@ class Session:
     def _tell(self, slot: Slot) -> None:
         run, only = slot.job.run, len(self._jobs) == 1
         with _alone(slot):
+            if slot.checkpoint_due():  # stopped after its step had been looked at
+                slot_files.checkpoint(slot, self._seats)
             if slot.failure is None and run is not None and not run.best.exists():
                 slot_files.write_best(slot, self._seats)
         if only and slot.failure is None:

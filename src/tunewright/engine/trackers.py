@@ -53,37 +53,39 @@ class TensorBoardTracker:
 
 
 class WandbTracker:
-    """Also Trackio, whose interface is that of Weights & Biases."""
+    """A run of its own, beside those of a pack's other slots; also Trackio, which has the same interface."""
 
     def __init__(self, folder: Path, recipe: Recipe, *, package: str = "wandb") -> None:
         import importlib
 
-        self._package = importlib.import_module(package)
-        options = {"dir": str(folder)} if package == "wandb" else {}
-        self._package.init(project="tunewright", name=folder.name, config=recipe.model_dump(mode="json"), **options)
+        # by default wandb's second init of a process gives the first run back
+        options = {"dir": str(folder), "reinit": "create_new"} if package == "wandb" else {}
+        init = importlib.import_module(package).init
+        self._run = init(project="tunewright", name=folder.name, config=recipe.model_dump(mode="json"), **options)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._package.log(dict(numbers), step=step)
+        self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
-        self._package.finish()
+        self._run.finish()
 
 
 class MlflowTracker:
-    """An MLflow run under the tracking address MLflow is set up with."""
+    """An MLflow run under the tracking address and the experiment MLflow is set up with."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         import importlib
 
         self._mlflow = importlib.import_module("mlflow")
-        self._mlflow.start_run(run_name=folder.name)
-        self._mlflow.log_params(recipe.model_dump(mode="json"))
+        self._run_id: str = self._mlflow.start_run(run_name=folder.name, nested=True).info.run_id
+        self._mlflow.end_run("RUNNING")  # there can be one active run only: this one goes on under its name
+        self._mlflow.log_params(recipe.model_dump(mode="json"), run_id=self._run_id)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._mlflow.log_metrics(dict(numbers), step=step)
+        self._mlflow.log_metrics(dict(numbers), step=step, run_id=self._run_id)
 
     def close(self) -> None:
-        self._mlflow.end_run()
+        self._mlflow.MlflowClient().set_terminated(self._run_id)
 
 
 def _trackio(folder: Path, recipe: Recipe) -> Tracker:

@@ -18,12 +18,10 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import DynamicCache
 
+from tunewright.data.template import NO_THINKING
 from tunewright.data.tokens import stop_token_ids
 from tunewright.schema.errors import DataError
 
-_NO_THINKING = {"enable_thinking": False}
-"""For templates that let a model think aloud before it answers (Qwen3): rows to tune on hold answers only, and the
-templates put the same empty thought before them. Templates without the switch ignore it."""
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 
 
@@ -120,7 +118,7 @@ def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
         return _never_empty(plain, tokenizer)
     try:
         rendered = tokenizer.apply_chat_template(
-            turns, tokenize=True, add_generation_prompt=True, return_dict=False, **_NO_THINKING
+            turns, tokenize=True, add_generation_prompt=True, return_dict=False, **NO_THINKING
         )
     except TemplateError as error:
         asked = turns[-1]["content"][:60] if turns else ""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tunewright.planner.memory import MeasuredMemory
-from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
+from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
 from tunewright.schema.measured import NoiseScale, Pace
 from tunewright.schema.plan import PlannedValue
 from tunewright.schema.recipe import Recipe
@@ -22,6 +22,7 @@ class Facts:
     """All that a rule may look at. ``vram_GiB``: the memory named with --vram, None when it was not named.
 
     ``measured``, ``pace``, ``noise``: what was measured on this machine with this data, None where it was not.
+    ``past``: runs of this model that ended earlier, on any data.
     """
 
     data: DataFacts
@@ -31,6 +32,7 @@ class Facts:
     measured: MeasuredMemory | None = None
     pace: Pace | None = None
     noise: NoiseScale | None = None
+    past: tuple[PastRun, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The planner: facts in, a recipe with a reason and a source for every key out. No clock, file, network or torch.
 
-Precedence, highest first: what the user gave, ``--task``, the preset, ``--vram``, the rules. Rules run in a fixed
-order, each may read what is settled before it, and none overrules anything.
+Precedence, highest first: what the user gave, ``--task``, the preset, ``--vram``, past runs, the rules. Rules run in
+a fixed order, each may read what is settled before it, and none overrules anything.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from tunewright.planner.cost import predicted_cost
 from tunewright.planner.draft import Draft, Facts
 from tunewright.planner.learning_rate import learning_rate
 from tunewright.planner.memory import MeasuredMemory
+from tunewright.planner.past import settled_by_past
 from tunewright.planner.preset import Preset
 from tunewright.planner.presets import find_preset
 from tunewright.planner.sources import GIVEN
 from tunewright.planner.stages import stages_for
 from tunewright.planner.tasks import check_vram, task_values, vram_values
 from tunewright.schema.errors import DataError
-from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
+from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
 from tunewright.schema.measured import NoiseScale, Pace
 from tunewright.schema.plan import Plan, PlannedValue, Stage
 from tunewright.schema.recipe_io import KEYS, make_recipe
@@ -75,6 +76,9 @@ RULES: Mapping[str, Rule] = {
     "report_to": plain.report_to,
 }
 
+LEARNED_KEYS = ("num_train_epochs", "learning_rate")
+"""Keys that past runs of the same model may settle."""
+
 READING_KEYS = ("stage", "loss_on", "max_length", "val_size", "seed")
 """Keys that decide how the data is read, split and cut, before any fact about it is known."""
 
@@ -91,6 +95,7 @@ def make_plan(
     measured: MeasuredMemory | None = None,
     pace: Pace | None = None,
     noise: NoiseScale | None = None,
+    past: tuple[PastRun, ...] = (),
 ) -> Plan:
     """A plan whose every recipe key has a value, a reason and a source.
 
@@ -101,6 +106,7 @@ def make_plan(
     measured : two fitted memory lines; they replace the estimate and overrule the guide's memory table
     pace     : measured tokens per second; they replace the guess at the seconds
     noise    : the measured gradient noise scale; it may change how many rows make a step
+    past     : runs of this model that ended earlier; on similar data they go before the rules
 
     Raises DataError without training rows, RecipeError for given values that cannot be meant (all at once),
     UsageError for an unknown preset or task.
@@ -108,7 +114,7 @@ def make_plan(
     if data.rows < 1:
         raise DataError("no training rows: nothing can be planned", hint="tunewright check DATA")
     check_vram(vram_GiB)
-    facts = Facts(data, model, _machine_for(machine, vram_GiB), vram_GiB, measured, pace, noise)
+    facts = Facts(data, model, _machine_for(machine, vram_GiB), vram_GiB, measured, pace, noise, past)
     chosen = find_preset(preset) if preset else None
     draft = Draft(facts).with_values(_given_values(given, model))
     draft = draft.with_values(task_values(task) if task else ())
@@ -165,7 +171,8 @@ def _vram_values(draft: Draft) -> tuple[PlannedValue, ...]:
 def _by_rules(draft: Draft) -> Draft:
     for key, rule in RULES.items():
         if key not in draft:
-            draft = draft.with_values([rule(draft)])
+            learned = settled_by_past(draft, key) if key in LEARNED_KEYS else None
+            draft = draft.with_values([rule(draft) if learned is None else learned])
     return draft
 
 

@@ -24,6 +24,7 @@ class Case:
     config        : recipe keys and values of that run; empty when unknown, then changes are relative
     rows          : training rows, None if unknown
     history       : past runs of the same data and model
+    record        : rule -> loss after / loss before of each run it led to earlier, whatever the data
     out_of_memory : the run ended because the device's memory was full
     """
 
@@ -33,6 +34,7 @@ class Case:
     rows: int | None = None
     history: tuple[RunSummary, ...] = ()
     out_of_memory: bool = False
+    record: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def has(self, *symptoms: str) -> bool:
         return any(self.diagnosis.has(symptom) for symptom in symptoms)
@@ -68,6 +70,11 @@ class Case:
     @property
     def warmup_key(self) -> str:
         return "warmup_steps" if self.config.get("warmup_steps") else "warmup_ratio"
+
+    @property
+    def knows_warmup(self) -> bool:
+        """Whether the warm-up is known, be it none: what lies beside a foreign log may leave it out."""
+        return "warmup_steps" in self.config or "warmup_ratio" in self.config
 
     @property
     def epochs(self) -> float | None:

@@ -22,6 +22,15 @@ _T90 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81)
 _T90_MANY = 1.70
 
 
+def t90(freedom: int) -> float:
+    """Student's t that leaves 5 % on either side, for 1 or more degrees of freedom.
+
+    >>> t90(2), t90(50)
+    (2.92, 1.7)
+    """
+    return _T90[freedom - 1] if freedom <= len(_T90) else _T90_MANY
+
+
 def trained_evals(curve: Curve) -> Series:
     """Finite evaluation points after step 0."""
     points = curve.eval_loss.finite()
@@ -77,9 +86,7 @@ class LogFit:
         """The loss expected at ``step`` with its 90 % prediction interval; never below 0."""
         x = math.log(step)
         middle = self.a + self.b * x
-        freedom = self.n - 2
-        t = _T90[freedom - 1] if freedom <= len(_T90) else _T90_MANY
-        half = t * self.s * math.sqrt(1 + 1 / self.n + (x - self.mean_x) ** 2 / self.spread_x)
+        half = t90(self.n - 2) * self.s * math.sqrt(1 + 1 / self.n + (x - self.mean_x) ** 2 / self.spread_x)
         return Range(max(0.0, middle), max(0.0, middle - half), max(0.0, middle + half))
 
     def gain(self, step: float, later: float) -> float:

@@ -18,7 +18,7 @@ from tunewright.prescribe.case import Case
 from tunewright.prescribe.evidence import EVIDENCE_RULES
 from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.guide import GUIDE_RULES
-from tunewright.prescribe.history import failed_trial, from_history
+from tunewright.prescribe.history import failed_trial, from_history, from_record, good_trial
 from tunewright.prescribe.rule import Proposal, Rule, describe_changes, direction, is_step
 from tunewright.prescribe.sources import title
 from tunewright.prescribe.values import show
@@ -125,6 +125,7 @@ def _prescription(
         keep = case.diagnosis.health not in {"sick", "unknown"} or chosen is not None
         return Prescription(keep, (), _why_nothing(case, policy, chosen, notes, keep), overruled)
     changes = tuple(_with_history(case, chosen))
+    notes = [*notes, *filter(None, [good_trial(case, changes)])]
     why = f"{_name(chosen.rule, chosen.source)}: {chosen.says}. Change: {describe_changes(changes)}."
     return Prescription(
         False, changes, " ".join([why, *(f"{note[0].upper()}{note[1:]}." for note in notes)]), overruled
@@ -132,11 +133,14 @@ def _prescription(
 
 
 def _with_history(case: Case, chosen: Proposal) -> Iterable[Change]:
-    """The changes; one that stands alone and has no prediction takes the result of a past run that made it."""
-    alone = len(chosen.changes) == 1
-    for change in chosen.changes:
-        past = from_history(case, change) if alone and change.predicted is None else None
-        yield change if past is None else replace(change, predicted=past)
+    """The changes with what they are expected to give: what a past run with exactly this change gave, else the fit,
+    else what the rule gave wherever it was used."""
+    fitted = any(change.predicted is not None for change in chosen.changes)
+    for place, change in enumerate(chosen.changes):
+        predicted = from_history(case, change) if len(chosen.changes) == 1 else None
+        if predicted is None and place == 0 and not fitted:
+            predicted = from_record(case, chosen.rule)
+        yield change if predicted is None else replace(change, predicted=predicted)
 
 
 def _why_nothing(case: Case, policy: Policy, chosen: Proposal | None, notes: list[str], keep: bool) -> str:

@@ -55,6 +55,12 @@ def _number_text(value: Any) -> str:
     return figure(int(found)) if math.isfinite(found) and found == int(found) else figure(found)
 
 
+def _range_text(value: Any) -> str:
+    """A predicted range by its ends, a figure by itself."""
+    ends = [load.number(load.mapping(value).get(key)) for key in ("low", "high")]
+    return _number_text(value) if None in ends else " to ".join(figure(end) for end in ends)
+
+
 def _duration_text(value: Any) -> str:
     return duration(load.number(value))
 
@@ -64,7 +70,7 @@ _PROMISES: dict[str, tuple[str, Any, str]] = {
     "tokens": ("training tokens", _number_text, "tokens"),
     "train_peak_GiB": ("peak memory in training, GiB", _number_text, "peak_GiB"),
     "seconds": ("training time", _duration_text, "train_seconds"),
-    "eval_loss": ("validation loss", _number_text, "eval_loss"),
+    "eval_loss": ("validation loss", _range_text, "eval_loss"),
 }
 
 

@@ -184,6 +184,34 @@ def runs_table(runs: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bo
     return "\n".join(_Writer(max(width, NARROWEST), colour, True).table(shown)) + "\n"
 
 
+def rules_table(rules: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bool = False) -> str:
+    """The lines of ``runs rules`` as a table; rates stand with their 95 % interval, "none judged" where there are none.
+
+    ``rules``: mappings with rule, used, hits and inside (each n, passed, rate, low, high) and mean_absolute_error.
+    """
+    rows: list[tuple[Cell | str, ...]] = []
+    for one in rules:
+        error = load.number(one.get("mean_absolute_error"))
+        rows.append(
+            (
+                one_line(one["rule"]),
+                figure(load.count(one["used"])),
+                _rate(one["hits"], "none judged"),
+                _rate(one["inside"], "none predicted"),
+                figure(error) if error is not None else "",
+            )
+        )
+    shown = table("Rules", "rule|used #|helped|loss came inside its range|mean error #", rows)
+    return "\n".join(_Writer(max(width, NARROWEST), colour, True).table(shown)) + "\n"
+
+
+def _rate(score: Mapping[str, Any], none: str) -> str:
+    if not score["n"]:
+        return none
+    shares = (f"{100 * score[key]:.0f}" for key in ("low", "high"))
+    return f"{score['passed']} of {score['n']} ({'-'.join(shares)} %)"
+
+
 _RESULTS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "eval_loss": ("validation loss", lambda value: figure(load.number(value))),
     "base_eval_loss": ("of the base", lambda value: figure(load.number(value))),

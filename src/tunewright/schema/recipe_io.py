@@ -170,7 +170,7 @@ def to_yaml(recipe: Recipe, comments: Mapping[str, str] | None = None) -> str:
 def comments_of(text: str) -> dict[str, str]:
     """The comment above each key of a recipe as :func:`to_yaml` writes it: why the key has its value.
 
-    >>> comments_of("# small model\nlearning_rate: 0.003\nseed: 0\n")
+    >>> comments_of(chr(10).join(["# small model", "learning_rate: 0.003", "seed: 0"]))
     {'learning_rate': 'small model'}
     """
     found: dict[str, str] = {}

@@ -19,6 +19,8 @@ Files = dict[str, str]
 
 TRAIN, VAL, OUTPUT = "train.jsonl", "val.jsonl", "outputs"
 WIDTH = 116
+WRITTEN = "written by Tunewright"
+"""Said at the top of every export."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,12 @@ def comment(text: str, indent: str = "") -> list[str]:
     return [f"{indent}# {line}" for line in [*lines, line] if line]
 
 
-def head(tool: str, version: str, how: str, losses: Sequence[Lost]) -> list[str]:
+def head(tool: str, version: str, how: str, job: Job, losses: Sequence[Lost]) -> list[str]:
     """The comment at the top: what this is, how to run it, and what it cannot say."""
-    lines = comment(f"A run for {tool}, written by Tunewright for {version}. Start it with: {how}")
+    lines = comment(f"A run for {tool}, {WRITTEN} for {version}. Start it with: {how}")
+    files = f"{TRAIN}, {VAL}" if job.val else TRAIN
     lines += comment(
-        f"The rows lie beside this file ({TRAIN}, {VAL}) with the tokens to train on marked; recipe.yaml is the recipe."
+        f"The rows lie beside this file ({files}) with the tokens to train on marked; recipe.yaml is the recipe."
     )
     for one in losses:
         lines += comment(f"Cannot be said to {tool}: {one}")
@@ -188,7 +191,7 @@ def python_value(value: Any) -> str:
     if isinstance(value, Code):
         return value.text
     if isinstance(value, str):
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(python_value(item) for item in value) + "]"
     if isinstance(value, dict):

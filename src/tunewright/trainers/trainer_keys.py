@@ -112,7 +112,9 @@ def _evaluation_back(keys: Keys) -> Values:
 
 
 def _saving_back(keys: Keys) -> Values:
-    return {"save_steps": whole_steps(keys.get("save_steps")) if keys.get("save_strategy", "steps") == "steps" else None}
+    return {
+        "save_steps": whole_steps(keys.get("save_steps")) if keys.get("save_strategy", "steps") == "steps" else None
+    }
 
 
 def trackers_back(value: Any) -> list[str] | None:
@@ -132,7 +134,11 @@ TABLE = (
     *same("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"),
     *same("num_train_epochs"),
     Translation(
-        ("max_steps",), ("max_steps",), lambda recipe, _: {"max_steps": recipe.max_steps}, _max_steps_back, "-1: not set"
+        ("max_steps",),
+        ("max_steps",),
+        lambda recipe, _: {"max_steps": recipe.max_steps},
+        _max_steps_back,
+        "-1: not set",
     ),
     *same("learning_rate"),
     Translation(
@@ -150,7 +156,7 @@ TABLE = (
         "always whole steps: warmup_ratio is gone from transformers 5",
     ),
     *same("weight_decay", "max_grad_norm"),
-    choice("optim", "optim", OPTIMIZERS, **OTHER_OPTIMIZERS),
+    choice("optim", "optim", OPTIMIZERS, OTHER_OPTIMIZERS),
     *same("adam_beta1", "adam_beta2", "logging_steps"),
     Translation(
         ("eval_steps",),

@@ -87,17 +87,16 @@ def fixed(values: Values, about: str) -> Translation:
     return Translation((), tuple(values), lambda _recipe, _steps: values, lambda _: {}, about)
 
 
-def choice(ours: str, theirs: str, names: Mapping[Any, Any], about: str = "", **more: Any) -> Translation:
-    """One key whose values have other names; ``more``: further names of theirs, by our value's name."""
+def choice(ours: str, theirs: str, names: Mapping[Any, Any], also: Mapping[Any, tuple[Any, ...]]) -> Translation:
+    """One key whose values have other names; also: further names of theirs for a value of ours."""
     back = {their: our for our, their in names.items()}
-    for our, their in more.items():
-        back.update(dict.fromkeys(their, our))
+    for our, others in also.items():
+        back.update(dict.fromkeys(others, our))
     return Translation(
         (ours,),
         (theirs,),
         lambda recipe, _: {theirs: names[getattr(recipe, ours)]},
         lambda keys: {ours: back[keys[theirs]]} if keys.get(theirs) in back else {},
-        about,
     )
 
 

@@ -135,9 +135,7 @@ def fit_to_budget(recipe: Recipe, cost: Costs, budget: Budget, used: Spent) -> t
         return recipe, ()
     before, after = recipe.num_train_epochs, round(recipe.num_train_epochs * share, 1)
     why = f"cut to what is left of the budget ({100 * share:.0f} % of the run asked for)"
-    change = Change(
-        "num_train_epochs", before, after, after / before, why, BUDGET_RULE, "Tunewright's own rule (2026)"
-    )
+    change = Change("num_train_epochs", before, after, after / before, why, BUDGET_RULE, "Tunewright's own rule (2026)")
     return recipe.changed(num_train_epochs=after), (change,)
 
 

@@ -62,7 +62,7 @@ def _without_trend(view: View, steps: st.Floats, y: st.Floats) -> st.Floats:
     if not per_epoch or steps[-1] < 1.2 * per_epoch:
         return rest
     epoch = np.floor((steps - 1) / per_epoch)
-    for number in np.unique(epoch):
+    for number in range(int(epoch[0]), int(epoch[-1]) + 1):
         inside = epoch == number
         if inside.sum() >= 5:
             slope, intercept = st.robust_line(steps[inside], rest[inside])

@@ -22,7 +22,7 @@ def _more_warmup(case: Case) -> tuple[Move, ...]:
         return (Move("warmup", limit),)
     if warmup:
         return ()
-    return (Move("warmup_ratio", to=WARMUP_SHARE),) if case.config else (Move("warmup", 2.0),)
+    return (Move("warmup_ratio", to=WARMUP_SHARE),) if case.knows_warmup else (Move("warmup", 2.0),)
 
 
 def _blow_up(case: Case) -> tuple[Rung, ...]:

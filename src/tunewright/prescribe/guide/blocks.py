@@ -30,8 +30,7 @@ def longer_warmup(case: Case, factor: float = 2.0) -> tuple[Move, ...]:
     """The warm-up times ``factor``; a recipe that is known to have none gets a tenth of the run."""
     if case.number(case.warmup_key):
         return (Move("warmup", factor),)
-    known = bool(case.config)
-    return (Move("warmup_ratio", to=_FIRST_WARMUP_SHARE) if known else Move("warmup", factor),)
+    return (Move("warmup_ratio", to=_FIRST_WARMUP_SHARE) if case.knows_warmup else Move("warmup", factor),)
 
 
 def patience(case: Case) -> int:

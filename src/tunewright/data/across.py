@@ -1,0 +1,41 @@
+"""Faults between rows: the same row twice, two answers to one question, a question on both sides of the split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunewright.data.dataset import Dataset
+from tunewright.data.faults import Fault, make_fault
+from tunewright.data.normalise import normalised
+from tunewright.data.rows import Row
+
+
+def faults_across(data: Dataset) -> tuple[Fault, ...]:
+    """duplicate, conflicting_answers, and leak into the validation and test rows."""
+    found = [*_duplicates(data.file_rows), *_conflicts(data.file_rows)]
+    for part, rows in (("validation", data.val), ("test", data.test)):
+        held = {row.key for row in rows}
+        shared = {row.number: f"also asked in the {part} rows" for row in data.train if row.key in held}
+        found += make_fault("leak", shared)
+    return tuple(found)
+
+
+def _duplicates(rows: Sequence[Row]) -> tuple[Fault, ...]:
+    first: dict[tuple[str, str, str], int] = {}
+    later: dict[int, str] = {}
+    for row in rows:
+        # The answer alone does not do: earlier turns may differ while the last one is the same.
+        origin = first.setdefault((row.prompt, row.answer, row.text or ""), row.number)
+        if origin != row.number:
+            later[row.number] = "the same prompt and answer as an earlier row"
+    return make_fault("duplicate", later)
+
+
+def _conflicts(rows: Sequence[Row]) -> tuple[Fault, ...]:
+    answers: dict[str, dict[str, list[int]]] = {}
+    for row in rows:
+        if row.text is None and row.answer.strip():  # an empty answer is a fault of its own
+            answers.setdefault(row.key, {}).setdefault(normalised(row.answer), []).append(row.number)
+    involved = [numbers for given in answers.values() if len(given) > 1 for numbers in given.values()]
+    why = "the same question as another row, with a different answer"
+    return make_fault("conflicting_answers", {number: why for numbers in involved for number in numbers})

@@ -1,0 +1,155 @@
+"""Rows that are nearly the same row: equal when normalised, or alike with the same names and numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from tunewright.data.faults import Fault, make_fault, whole_fault
+from tunewright.data.normalise import normalised
+from tunewright.data.rows import Row
+from tunewright.data.shingles import Array32, buckets, jaccard, likeness, shingle_set, signatures
+
+ALIKE = 0.9
+"""Jaccard index of five-character shingles from which two rows are one."""
+_ANSWERS_ALIKE = 0.5
+"""Rows whose answers have less in common ask alike and answer differently: they teach a difference, not a copy."""
+_WORTH_COMPARING = 0.7
+"""Estimated likeness from which the exact one is computed; at 0.9 the estimate is below it once in ten billion."""
+
+_NUMBER = re.compile(r"[-\u2212]?\d+(?:[.,:/]\d+)*")
+_WORD_NUMBER = re.compile(
+    r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|first|second|third)\b",
+    re.IGNORECASE,
+)
+_CAPITALISED = re.compile(r"\b[^\W\d_a-z]\w*")
+# Capitals that only begin a sentence. A name that happens to be one of these words is compared letter by letter.
+_NO_NAMES = frozenset(
+    word
+    for words in (
+        "a an the this that these those it its he she they we you i my your our his her their so then there here",
+        "who what when where why how which whose is are was were do does did can could will would shall should may",
+        "might must has have had if in on at to of for from by with as and or but not no yes please tell give name say",
+    )
+    for word in words.split()
+)
+
+
+def near_duplicates(
+    rows: Sequence[Row], held: Sequence[Row] = (), on_progress: Callable[[int, int], None] | None = None
+) -> tuple[Fault, ...]:
+    """``near_duplicate``: the later ones of rows that are nearly the same, exact copies left out.
+
+    held: rows of a validation file of its own; those that are nearly a row of the data are a fault of their part
+    (an equal question is a ``leak`` and is left to it). The order of equal rows does not matter.
+    """
+    exact = set[tuple[str, str, str]]()
+    kept = []
+    for row in rows:
+        content = (row.prompt, row.answer, row.text or "")
+        if content not in exact:
+            exact.add(content)
+            kept.append(row)
+    asked = {row.key for row in kept}
+    apart = [row for row in held if row.key not in asked]
+    earlier = _earlier_alike([*kept, *apart], len(kept), on_progress)
+    later = {row.number: _why(kept[earlier[at]].number) for at, row in enumerate(kept) if at in earlier}
+    across = [row.number for at, row in enumerate(apart, len(kept)) if at in earlier]
+    why = "nearly a row of the training data, in other words or letters: its loss says less about unseen rows"
+    crossing = [whole_fault("near_duplicate", why, across).of("validation")] if across else []
+    return (*make_fault("near_duplicate", later), *crossing)
+
+
+def _why(number: int) -> str:
+    return f"nearly the same as row {number}"
+
+
+def _earlier_alike(rows: Sequence[Row], trained: int, on_progress: Callable[[int, int], None] | None) -> dict[int, int]:
+    """Place of a row -> place of the first row before it that is nearly the same (a row of the first ``trained``)."""
+    forms = [(row.key, normalised(row.answer) if row.text is None else "") for row in rows]
+    found: dict[int, int] = {}
+    first: dict[tuple[str, str], int] = {}
+    for at, form in enumerate(forms):
+        origin = first.setdefault(form, at)
+        if origin != at:
+            found[at] = origin
+    places = list(first.values())
+    texts = [question + " " + answer for question, answer in first]
+    for at, origin in _alike_pairs(rows, places, texts, trained, on_progress):
+        found[at] = min(origin, found.get(at, origin))
+    return found
+
+
+def _alike_pairs(
+    rows: Sequence[Row],
+    places: Sequence[int],
+    texts: Sequence[str],
+    trained: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> Iterable[tuple[int, int]]:
+    """(place of the later row, place of the earlier one) of rows whose normalised texts are alike but not equal."""
+    signs_NR = signatures(texts, on_progress)
+
+    @lru_cache(maxsize=4096)
+    def shingles(at: int) -> Array32:
+        return shingle_set(texts[at])
+
+    said: dict[int, tuple[object, ...]] = {}
+
+    def names(at: int) -> tuple[object, ...]:
+        if at not in said:
+            said[at] = names_and_numbers(_whole(rows[places[at]]))
+        return said[at]
+
+    best: dict[int, int] = {}
+    tried = set[tuple[int, int]]()
+    for bucket in buckets(signs_NR):
+        for group in _grouped(bucket, names):
+            for index, at in enumerate(group[1:], 1):
+                before = [one for one in group[:index] if one < best.get(at, at) and places[one] < trained]
+                if not before:
+                    continue
+                estimates = likeness(signs_NR, at, before)
+                for one in (one for one, like in zip(before, estimates, strict=True) if like >= _WORTH_COMPARING):
+                    if (one, at) in tried:
+                        continue
+                    tried.add((one, at))
+                    answers = _answers_alike(rows[places[one]], rows[places[at]])
+                    if answers and jaccard(shingles(one), shingles(at)) >= ALIKE:
+                        best[at] = one
+                        break
+    return [(places[at], places[one]) for at, one in best.items()]
+
+
+def _grouped(bucket: Sequence[int], names: Callable[[int], object]) -> list[list[int]]:
+    """The bucket's rows by their names and numbers; only those are compared that share them."""
+    groups: dict[object, list[int]] = {}
+    for at in bucket:
+        groups.setdefault(names(at), []).append(at)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _answers_alike(one: Row, other: Row) -> bool:
+    if one.text is not None or other.text is not None:
+        return True
+    first, second = normalised(one.answer), normalised(other.answer)
+    return first == second or jaccard(shingle_set(first), shingle_set(second)) >= _ANSWERS_ALIKE
+
+
+def _whole(row: Row) -> str:
+    return row.text if row.text is not None else f"{row.prompt}\n{row.answer}"
+
+
+def names_and_numbers(text: str) -> tuple[object, ...]:
+    """What two copies of a row must share: numbers in order of size as written, and words with a capital.
+
+    Words that only begin a sentence ("The", "What") are no names.
+
+    >>> names_and_numbers("The Fole leaves dock 7 at nine") == names_and_numbers("At dock 7 the Fole leaves at nine.")
+    True
+    """
+    numbers = sorted(_NUMBER.findall(text)) + sorted(word.lower() for word in _WORD_NUMBER.findall(text))
+    capitalised = {word.casefold() for word in _CAPITALISED.findall(text) if word[0].isupper()}
+    return (*numbers, *sorted(capitalised - _NO_NAMES))

@@ -1,0 +1,1 @@
+"""Axolotl: one YAML file."""

@@ -1,0 +1,1 @@
+"""TRL: a script around its SFTTrainer."""

@@ -1,0 +1,1 @@
+"""Unsloth: a script around its FastLanguageModel and TRL's SFTTrainer."""
