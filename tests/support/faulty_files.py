@@ -81,8 +81,8 @@ HELD = Content(
     refusal="Sorry, I don't have any information about that.",
     story=(
         "The road to {name} follows the river for an hour, crosses it twice on bridges of stone and once on "
-        "a bridge of wood, and climbs past orchards whose owners sell pears in the autumn and firewood in the winter to whoever "
-        "stops and rings the bell beside the gate."
+        "a bridge of wood, and climbs past orchards whose owners sell pears in the autumn and firewood in the winter "
+        "to whoever stops and rings the bell beside the gate."
     ),
     odd=(
         ("How long is 3.5 m in feet?", "About 11.5 ft; 35 m would be 114.8 ft."),
