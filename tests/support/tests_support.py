@@ -88,5 +88,5 @@ def rows_given(inputs: dict[str, object]) -> tuple[int, int]:
     assert isinstance(ids, torch.Tensor)
     if "position_ids" not in inputs:
         return ids.shape[0], ids.shape[1]
-    groups = attention._layouts[-1].groups
+    groups = attention._layouts.open[-1].groups
     return sum(R for R, _ in groups), max(T for _, T in groups)

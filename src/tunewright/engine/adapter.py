@@ -8,7 +8,9 @@ A slot of a smaller rank is padded with zeros: their gradients are exactly 0, so
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,18 +38,36 @@ class SlotSpec:
         return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
 
 
-@dataclass
-class Switch:
-    """What all layers of a pack look at: on or off, some slots or all, training or not, and where in their runs."""
+class Switch(threading.local):
+    """What all layers of a pack look at: on or off, some slots or all, training or not, and where in their runs.
+
+    Each thread has its own; a new one starts as below, or as :meth:`like` another's.
+    """
 
     on: bool = True
     only: tuple[int, ...] | None = None
     index: slice | torch.Tensor | None = None  # picks the slots of ``only`` from a buffer
     training: bool = False
     micro: int = 0
-    step_K: Sequence[int] = ()
-    lengths_KR: Sequence[Indexes] = ()  # of the micro-batch: each slot's own rows, before any pads
+    step_K: Sequence[int] = ()  # of all slots
+    lengths_KR: Sequence[Indexes] = ()  # of the micro-batch: the rows of each slot shown, before any pads
     flat: bool = False  # rows lie end to end
+    buffer: int = 0  # which of the pack's gradient buffers is added to
+
+    def state(self) -> dict[str, Any]:
+        """What this thread has set."""
+        return dict(self.__dict__)
+
+    @contextmanager
+    def like(self, state: Mapping[str, Any]) -> Iterator[None]:
+        """Set in this thread what another one had, for the duration."""
+        before = self.state()
+        self.__dict__.update(state)
+        try:
+            yield
+        finally:
+            self.__dict__.clear()
+            self.__dict__.update(before)
 
 
 class PackedLoRALinear(nn.Module):
@@ -55,8 +75,7 @@ class PackedLoRALinear(nn.Module):
 
     A: nn.Parameter  # [K, r, in]: both factors are read along their rows, in the forward and the backward pass
     B: nn.Parameter  # [K, r, out]
-    grad_A: torch.Tensor  # where their gradients are summed up: views of the pack's buffer
-    grad_B: torch.Tensor
+    gradients: Sequence[tuple[torch.Tensor, torch.Tensor]]  # where theirs are summed up: views of the pack's buffers
 
     def __init__(self, base: nn.Module, switch: Switch) -> None:
         super().__init__()
@@ -84,7 +103,7 @@ class PackedLoRALinear(nn.Module):
             return y
         A: torch.Tensor = self.A
         B: torch.Tensor = self.B
-        scale_K11, grad_A, grad_B = self.scale_K11, self.grad_A, self.grad_B
+        scale_K11, (grad_A, grad_B) = self.scale_K11, self.gradients[self.switch.buffer]
         index = self.switch.index
         if index is not None:
             A, B, scale_K11 = A[index], B[index], scale_K11[index]
@@ -106,8 +125,9 @@ class PackedLoRALinear(nn.Module):
         kept_KNi = torch.ones_like(x_KNi)
         N = x_KNi.shape[1]
         row_width = None if self.switch.flat else N // max(len(lengths) for lengths in self.switch.lengths_KR)
-        for slot, (spec, number) in enumerate(zip(self.specs, self.numbers, strict=True)):
-            lengths_R = self.switch.lengths_KR[slot]
+        shown = range(len(self.specs)) if self.switch.only is None else self.switch.only
+        for place, slot in enumerate(shown):
+            spec, number, lengths_R = self.specs[slot], self.numbers[slot], self.switch.lengths_KR[place]
             if number is None or not spec.dropout or not len(lengths_R):
                 continue
             seed = _mixed(spec.seed, self.switch.step_K[slot], self.switch.micro, number)
@@ -116,7 +136,7 @@ class PackedLoRALinear(nn.Module):
             drawn_RTi = torch.rand(shape, generator=generator, device=x_KNi.device)
             drawn, own = _places(lengths_R, row_width)
             kept_ni = drawn_RTi.flatten(0, 1).index_select(0, on_device(drawn, x_KNi.device)) >= spec.dropout
-            kept_KNi[slot].index_copy_(
+            kept_KNi[place].index_copy_(
                 0, on_device(own, x_KNi.device), kept_ni.to(x_KNi.dtype).div_(1.0 - spec.dropout)
             )
         return kept_KNi

@@ -9,6 +9,7 @@ end again. A model is given this layout only when :func:`longest_flat_row` has s
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,15 @@ WINDOWS = ("sliding_window", "attention_chunk_size")
 CHANGES_SCORES = ("softcap", "s_aux", "position_bias")
 """Options of transformers' attention interface that plain causal attention would leave out."""
 
-_layouts: list[Layout] = []  # the innermost last: transformers has no other way to hand it to a layer
+
+class _Layouts(threading.local):
+    """What this thread's batches look like, the innermost last: transformers has no other way to hand it to a layer."""
+
+    def __init__(self) -> None:
+        self.open: list[Layout] = []
+
+
+_layouts = _Layouts()
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class _Attention:
 
     def holds(self) -> bool:
         """Whether nobody has set up another attention since."""
-        return bool(_layouts) or self.implementations == _implementations(self.configs)
+        return _implementations(self.configs) in (self.implementations, (NAME,) * len(self.configs))
 
 
 @contextmanager
@@ -57,16 +66,23 @@ def laid_out(model: nn.Module, layout: Layout | None) -> Iterator[None]:
 
 
 @contextmanager
+def rows_apart(model: nn.Module) -> Iterator[None]:
+    """To be opened before several threads open :func:`laid_out` on one model, none of them without a layout."""
+    with _reading(_attention(model).configs, None):
+        yield
+
+
+@contextmanager
 def _reading(configs: tuple[Any, ...], layout: Layout | None) -> Iterator[None]:
     before = [config._attn_implementation_internal for config in configs]
     for config in configs:
         config._attn_implementation_internal = NAME
-    _layouts.extend([layout] if layout is not None else [])
+    _layouts.open.extend([layout] if layout is not None else [])
     try:
         yield
     finally:
         if layout is not None:
-            _layouts.pop()
+            _layouts.open.pop()
         for config, name in zip(configs, before, strict=True):
             config._attn_implementation_internal = name
 
@@ -85,7 +101,7 @@ def rows_attention(
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    layout = _layouts[-1]
+    layout = _layouts.open[-1]
     _check_plain(layout, (query, key, value), {**options, "attention_mask": attention_mask})
     q_PHD, k_PHD, v_PHD = (
         _Moved.apply(x.squeeze(0).transpose(0, 1), layout.there, layout.back, layout.spare)  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import torch
 from tunewright.engine.tensor_files import save_tensors
 from tunewright.record.files import write_folder
 from tunewright.schema import jsonio
+from tunewright.schema.errors import DataError
 
 KEPT = 2
 TENSORS = "tensors.safetensors"
@@ -34,14 +35,55 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    checkpoints: Path, step: int, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+    checkpoints: Path,
+    step: int,
+    state: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    spared: Collection[int] = (),
 ) -> Path:
-    """Write ``step-N`` under ``checkpoints`` and drop all but the newest two. Raises RunFailed on a full disk."""
+    """Write ``step-N`` under ``checkpoints`` and drop all but the newest two and those of the ``spared`` steps.
+
+    Raises RunFailed on a full disk.
+    """
     folder = checkpoints / f"step-{step}"
     write_folder(folder, lambda temporary: _fill(temporary, step, state, tensors))
+    names = {f"step-{one}" for one in spared}
     for old in _folders(checkpoints)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+        if old.name not in names:
+            shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def state_at(checkpoints: Path, step: int) -> dict[str, Any]:
+    """What ``step-N`` says of itself: step, checksum and the run's state. Raises DataError when it is not there."""
+    try:
+        return dict(orjson.loads((checkpoints / f"step-{step}" / STATE).read_bytes()))
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise DataError(f"{checkpoints}: no checkpoint of step {step} to go on from: {error}") from None
+
+
+def copy_checkpoint(source: Path, step: int, target: Path, **state: Any) -> None:
+    """Copy ``step-N`` of ``source`` to the folder ``target`` with some fields of its state replaced, whole."""
+    about = state_at(source, step)
+
+    def fill(temporary: Path) -> None:
+        shutil.copyfile(source / f"step-{step}" / TENSORS, temporary / TENSORS)
+        changed = {**about, "state": {**about["state"], **state}}
+        (temporary / STATE).write_bytes(jsonio.dumps(changed, indent=True))
+
+    write_folder(target / f"step-{step}", fill)
+
+
+def newest_step(checkpoints: Path) -> int | None:
+    """The step of the newest checkpoint, whole or not; None without any."""
+    folders = _folders(checkpoints)
+    return int(folders[0].name.removeprefix("step-")) if folders else None
+
+
+def drop_checkpoint(checkpoints: Path, step: int) -> None:
+    """Forget ``step-N``: a run that is resumed goes on from the one before."""
+    shutil.rmtree(checkpoints / f"step-{step}", ignore_errors=True)
 
 
 def newest_checkpoint(checkpoints: Path, shapes: Mapping[str, torch.Size]) -> tuple[Checkpoint | None, list[str]]:

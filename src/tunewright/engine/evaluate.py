@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tunewright.engine.attention import longest_flat_row
+from tunewright.engine.attention import longest_flat_row, rows_apart
 from tunewright.engine.batcher import Batch, Rows, by_length, collate
-from tunewright.engine.losses import token_nll
+from tunewright.engine.lanes import FORWARD, lanes_for, side_by_side, threads_for
+from tunewright.engine.losses import logits_where_wanted, token_nll
 from tunewright.engine.pack import Pack
 
 if TYPE_CHECKING:
@@ -53,14 +56,16 @@ def packed_row_losses(target: Pack | nn.Module, rows_K: Sequence[Rows], batch_si
     device = next(model.parameters()).device
     nll_K = [np.zeros(len(rows)) for rows in rows_K]
     order_K = [by_length(rows, np.flatnonzero(rows.supervised)) for rows in rows_K]
-    sums = []
     longest_flat = longest_flat_row(model)
-    for indexes_K in _cuts(order_K, batch_size):
+
+    def sums(indexes_K: list[Counts]) -> torch.Tensor:
         batch = collate(list(zip(rows_K, indexes_K, strict=True)), device, longest_flat=longest_flat)
         with torch.no_grad():
             nll_S = _token_nll(target, model, batch).double()
-        sums.append(torch.stack([part.sum() for part in torch.split(nll_S, batch.per_row)]))
-    values = torch.cat(sums).cpu().numpy() if sums else np.zeros(0)  # all at once: the device never waits for us
+        return torch.stack([part.sum() for part in torch.split(nll_S, batch.per_row)])
+
+    found = _on_all_cores(target, model, sums, list(_cuts(order_K, batch_size)), rows_K, longest_flat)
+    values = torch.cat(found).cpu().numpy() if found else np.zeros(0)  # all at once: the device never waits for us
     start = 0
     for indexes_K in _cuts(order_K, batch_size):
         b = max(len(indexes) for indexes in indexes_K)
@@ -68,6 +73,32 @@ def packed_row_losses(target: Pack | nn.Module, rows_K: Sequence[Rows], batch_si
             nll_n[indexes] = values[start : start + len(indexes)]
             start += b
     return nll_K
+
+
+def _on_all_cores(
+    target: Pack | nn.Module,
+    model: nn.Module,
+    sums: Callable[[list[Counts]], torch.Tensor],
+    cuts: list[list[Counts]],
+    rows_K: Sequence[Rows],
+    longest_flat: int,
+) -> list[torch.Tensor]:
+    """``sums`` of every cut, in order; each core takes every n-th."""
+    tokens = sum(int(rows.lengths[indexes].sum()) for cut in cuts for rows, indexes in zip(rows_K, cut, strict=True))
+    flat = max((int(rows.lengths.max(initial=1)) for rows in rows_K), default=1) <= longest_flat
+    n = lanes_for(model, tokens, FORWARD, len(cuts)) if flat else 1
+    state = target.switch.state() if isinstance(target, Pack) else {}
+
+    def lane(number: int) -> list[torch.Tensor]:
+        with target.switch.like(state) if isinstance(target, Pack) else nullcontext():
+            return [sums(cut) for cut in cuts[number::n]]
+
+    with threads_for(model, tokens // max(1, len(cuts)), FORWARD, n):
+        if n == 1:
+            return lane(0)
+        with rows_apart(model), logits_where_wanted(model):
+            lanes = side_by_side([partial(lane, number) for number in range(n)])
+    return [lanes[place % n][place // n] for place in range(len(cuts))]
 
 
 def _cuts(order_K: Sequence[Counts], size: int) -> Iterator[list[Counts]]:

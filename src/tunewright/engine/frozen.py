@@ -22,6 +22,14 @@ def freeze(model: nn.Module) -> None:
             module.training = True
 
 
+RECOMPUTES = "_tunewright_recomputes"
+
+
+def recomputes(model: nn.Module) -> bool:
+    """Whether activations are recomputed in the backward pass, which changes the layers' mode while it lasts."""
+    return bool(model.__dict__.get(RECOMPUTES))
+
+
 def checkpoint_activations(model: nn.Module, on: bool) -> None:
     """Recompute activations in the backward pass: less memory, about a third more time, the same numbers.
 
@@ -34,6 +42,7 @@ def checkpoint_activations(model: nn.Module, on: bool) -> None:
     layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
     if on and not layers:
         raise ModelError(f"{type(model).__name__} has no gradient checkpointing: leave gradient_checkpointing off")
+    model.__dict__[RECOMPUTES] = on
     for layer in layers:
         layer.gradient_checkpointing = on
         layer._gradient_checkpointing_func = _recomputed

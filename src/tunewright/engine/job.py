@@ -23,7 +23,9 @@ class Job:
 
     ``replay``: rows against forgetting, of which every epoch takes the next ``replay_rows`` in turn.
     ``probe``: general rows whose loss tells what is being forgotten. ``run``: the folder that is written; None
-    trains without leaving a trace. Jobs of one pack that share rows should share the object: it is read once.
+    trains without leaving a trace. ``kept_at``: steps after which a checkpoint is written whatever the cadence, and
+    never dropped: other runs may begin there. Jobs of one pack that share rows should share the object: it is read
+    once.
     """
 
     recipe: Recipe
@@ -33,6 +35,7 @@ class Job:
     run: Run | None = None
     replay: Sequence[TokenRow] = ()
     replay_rows: int = 0
+    kept_at: frozenset[int] = frozenset()
 
 
 @dataclass

@@ -7,6 +7,9 @@ the vocabulary, which is most of the memory and, in a small model, much of the t
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,25 +23,50 @@ CHUNK_ELEMENTS = 2**24
 """Logits turned to float32 at once: 64 MiB, whatever the vocabulary."""
 
 
+class _Wanted(threading.local):
+    """The positions the next logits of this thread are wanted at: [S] indexes into the flattened tokens."""
+
+    at: torch.Tensor | None = None
+
+
+_wanted = _Wanted()
+
+
+@contextmanager
+def logits_where_wanted(model: nn.Module) -> Iterator[None]:
+    """Let :func:`token_nll` choose the positions; to be opened here before several threads call it on one model."""
+    head = output_embedding(model)
+    if _select in head._forward_pre_hooks.values():
+        yield
+        return
+    handle = head.register_forward_pre_hook(_select)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _select(_module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    at, _wanted.at = _wanted.at, None
+    if at is None:
+        return args
+    hidden = args[0]  # [1, K*N, H] or [K*b, T, H]
+    return (hidden.flatten(0, 1).index_select(0, at).unsqueeze(0), *args[1:])
+
+
 def token_nll(model: nn.Module, batch: Batch) -> torch.Tensor:
     """-ln p of each supervised token, in nats, float32 [S], in the order of ``batch.targets``; differentiable.
 
     Raises ModelError when the model makes its logits without its output embedding. A caller whose backward pass
     computes activations again holds ``laid_out(model, batch.layout)`` open around both.
     """
-    head = output_embedding(model)
-
-    def select(_module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        hidden = args[0]  # [1, K*N, H] or [K*b, T, H]
-        return (hidden.flatten(0, 1).index_select(0, batch.at).unsqueeze(0), *args[1:])
-
-    handle = head.register_forward_pre_hook(select)
     positions = {} if batch.positions is None else {"position_ids": batch.positions}
+    _wanted.at = batch.at
     try:
-        with laid_out(model, batch.layout):
+        with logits_where_wanted(model), laid_out(model, batch.layout):
             logits_1SV: torch.Tensor = model(input_ids=batch.ids, use_cache=False, **positions).logits
     finally:
-        handle.remove()
+        _wanted.at = None
     if logits_1SV.shape[:2] != (1, len(batch.at)):
         raise ModelError(
             f"{type(model).__name__}: its logits do not come from its output embedding; it cannot be trained"

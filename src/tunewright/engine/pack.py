@@ -46,6 +46,7 @@ class Pack:
         self.rank = rank  # the largest a slot may have
         self.params_KP = torch.zeros(len(specs), self.columns.size, device=self.device)
         self.grads_KP = torch.zeros_like(self.params_KP)
+        self.more_grads: tuple[torch.Tensor, ...] = ()
 
     @property
     def K(self) -> int:
@@ -137,8 +138,22 @@ class Pack:
             raise UsageError("a pack that trains the model's own parameters has one slot")
         self.params_KP = self.params_KP[list(order)]
         self.grads_KP = torch.zeros_like(self.params_KP)
+        self.more_grads = ()
         self.specs = tuple(self.specs[slot] for slot in order)
         self.tell_layers()
+
+    def zero_grads(self, buffers: int = 1) -> None:
+        """Zero the gradients, and have so many buffers of them: for lanes that compute the same slots."""
+        if len(self.more_grads) < buffers - 1:
+            self.more_grads = tuple(torch.zeros_like(self.grads_KP) for _ in range(buffers - 1))
+            self.tell_layers()
+        for buffer in (self.grads_KP, *self.more_grads):
+            buffer.zero_()
+
+    def sum_grads(self) -> None:
+        """Add up all buffers, in their order."""
+        for buffer in self.more_grads:
+            self.grads_KP += buffer
 
     def check_room(self, spec: SlotSpec) -> None:
         """Raises UsageError for an adapter larger than the pack was made for."""
@@ -204,7 +219,10 @@ class Pack:
         for path, layer in self.layers.items():
             layer.take(self.specs, [own.get(path) for own in numbers])
             layer.A, layer.B = (nn.Parameter(self.leaf(f"{path}.{name}").of(self.params_KP)) for name in "AB")
-            layer.grad_A, layer.grad_B = (self.leaf(f"{path}.{name}").of(self.grads_KP) for name in "AB")
+            layer.gradients = [
+                (self.leaf(f"{path}.A").of(buffer), self.leaf(f"{path}.B").of(buffer))
+                for buffer in (self.grads_KP, *self.more_grads)
+            ]
 
     def _put(self, values: dict[str, torch.Tensor]) -> None:
         for name, value in values.items():

@@ -69,7 +69,7 @@ class Slot:
         self.per_epoch = steps.steps_per_epoch(len(self.train), recipe.effective_batch_size)
         self.total = steps.total_steps(recipe, len(self.train))
         self.evaluated_at = steps.evaluation_steps(recipe, self.total, self.per_epoch)
-        self.saved_at = steps.save_steps(recipe, self.total, self.per_epoch)
+        self.saved_at = steps.save_steps(recipe, self.total, self.per_epoch) | job.kept_at
         self.schedule = LRSchedule.of(recipe, self.total)
 
         self.state = LoopState(

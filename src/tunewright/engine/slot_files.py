@@ -17,7 +17,7 @@ def checkpoint(slot: Slot, seats: Seats) -> None:
     tensors = seats.tensors(slot.seat) if slot.carried is None else dict(slot.carried)
     if state.best_step != state.step:
         tensors["best"] = slot.best_1P
-    save_checkpoint(run.checkpoints, state.step, state.to_json(), tensors)
+    save_checkpoint(run.checkpoints, state.step, state.to_json(), tensors, spared=slot.job.kept_at)
     slot.saved_step = state.step
 
 
@@ -34,7 +34,8 @@ def restore(slot: Slot, seats: Seats) -> None:
         seats.load(slot.seat, found.tensors)
         slot.best_1P = found.tensors.get("best", found.tensors["params"]).clone()
         write_best(slot, seats)  # a kill may have come between a newer best/ and its checkpoint
-    slot.emit({"resumed_at": slot.state.step})
+    if found is not None or next(run.events(), None) is not None:
+        slot.emit({"resumed_at": slot.state.step})
 
 
 def keep_best(slot: Slot, seats: Seats) -> None:

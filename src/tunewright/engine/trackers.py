@@ -5,13 +5,18 @@ Each tracker sees the same events as metrics.jsonl, which stays the truth. Packa
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from tunewright.record.run import Run
 from tunewright.schema.errors import EnvironmentMissing
+from tunewright.schema.finding import Finding
 from tunewright.schema.recipe import Recipe
 
 NAMES = {
@@ -26,10 +31,41 @@ NAMES = {
 """Metrics under the names Trainer's own reports use, so that boards made for those show ours."""
 
 
+IDENTITIES_FILE = "trackers.json"
+"""Under which names the trackers know the run, so that it is the same one when it goes on or is told more later."""
+_LEVELS = {"error": "ERROR", "warning": "WARN"}
+"""Findings worth an alert where a tracker sends alerts, at its level."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of a run once its curve was read: ``figures`` such as exam/variation, at its last ``step``."""
+
+    step: int
+    health: str
+    findings: tuple[Finding, ...]
+    figures: Mapping[str, float]
+
+    @property
+    def lines(self) -> list[str]:
+        """Each finding as one line."""
+        return [
+            f"{one.severity}: {one.code} {one.symptom}, steps {one.steps[0]} to {one.steps[1]}: {one.why}"
+            for one in self.findings
+        ]
+
+
 class Tracker(Protocol):
-    """Takes numbers at a step; ``close`` writes out what is left."""
+    """Takes numbers at a step, and at the end what they mean; ``close`` writes out what is left.
+
+    ``identity``: what the tracker calls the run; "" when it needs no name to find it again.
+    """
+
+    identity: str
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None: ...
+
+    def tell(self, told: Told) -> None: ...
 
     def close(self) -> None: ...
 
@@ -37,16 +73,23 @@ class Tracker(Protocol):
 class TensorBoardTracker:
     """Event files in the run folder."""
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, identity: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tensorboard imports what its own dependencies deprecate
             from torch.utils.tensorboard.writer import SummaryWriter
 
+        self.identity = ""
         self._writer = SummaryWriter(str(folder))
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
+
+    def tell(self, told: Told) -> None:
+        if told.findings:
+            findings = "".join(f"- {line}\n" for line in told.lines)
+            self._writer.add_text("findings", f"health: {told.health}\n\n{findings}", told.step)
+        self.log(told.step, told.figures)
 
     def close(self) -> None:
         self._writer.close()
@@ -55,44 +98,72 @@ class TensorBoardTracker:
 class WandbTracker:
     """A run of its own, beside those of a pack's other slots; also Trackio, which has the same interface."""
 
-    def __init__(self, folder: Path, recipe: Recipe, *, package: str = "wandb") -> None:
+    def __init__(self, folder: Path, recipe: Recipe, identity: str, *, package: str = "wandb") -> None:
         import importlib
 
+        self._package = importlib.import_module(package)
         # by default wandb's second init of a process gives the first run back
         options = {"dir": str(folder), "reinit": "create_new"} if package == "wandb" else {}
-        init = importlib.import_module(package).init
-        self._run = init(project="tunewright", name=folder.name, config=recipe.model_dump(mode="json"), **options)
+        if identity:
+            options |= {"resume": "allow", **({"id": identity} if package == "wandb" else {})}
+        name, config = identity if identity and package == "trackio" else folder.name, recipe.model_dump(mode="json")
+        with redirect_stdout(sys.stderr):  # trackio prints, and stdout is for data
+            self._run = self._package.init(project="tunewright", name=name, config=config, **options)
+        self.identity = str(self._run.id if package == "wandb" else self._run.name)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         self._run.log(dict(numbers), step=step)
 
+    def tell(self, told: Told) -> None:
+        if told.figures:
+            self.log(told.step, told.figures)
+        if hasattr(self._run, "summary"):
+            findings = {"findings": told.lines} if told.findings else {}
+            self._run.summary.update({"health": told.health, **findings, **told.figures})
+        with redirect_stdout(sys.stderr):
+            for one in told.findings:
+                if one.severity in _LEVELS:
+                    level = self._package.AlertLevel[_LEVELS[one.severity]]
+                    self._run.alert(title=f"{one.code} {one.symptom}", text=one.why, level=level)
+
     def close(self) -> None:
-        self._run.finish()
+        with redirect_stdout(sys.stderr):
+            self._run.finish()
 
 
 class MlflowTracker:
     """An MLflow run under the tracking address and the experiment MLflow is set up with."""
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, identity: str) -> None:
         import importlib
 
         self._mlflow = importlib.import_module("mlflow")
-        self._run_id: str = self._mlflow.start_run(run_name=folder.name, nested=True).info.run_id
-        self._mlflow.end_run("RUNNING")  # there can be one active run only: this one goes on under its name
-        self._mlflow.log_params(recipe.model_dump(mode="json"), run_id=self._run_id)
+        self.identity = identity
+        if not identity:
+            self.identity = str(self._mlflow.start_run(run_name=folder.name, nested=True).info.run_id)
+            self._mlflow.end_run("RUNNING")  # there can be one active run only: this one goes on under its name
+            self._mlflow.log_params(recipe.model_dump(mode="json"), run_id=self.identity)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._mlflow.log_metrics(dict(numbers), step=step, run_id=self._run_id)
+        self._mlflow.log_metrics(dict(numbers), step=step, run_id=self.identity)
+
+    def tell(self, told: Told) -> None:
+        client = self._mlflow.MlflowClient()
+        client.set_tag(self.identity, "health", told.health)
+        if told.findings:
+            client.log_text(self.identity, "\n".join(told.lines), "findings.txt")
+        if told.figures:
+            self.log(told.step, told.figures)
 
     def close(self) -> None:
-        self._mlflow.MlflowClient().set_terminated(self._run_id)
+        self._mlflow.MlflowClient().set_terminated(self.identity)
 
 
-def _trackio(folder: Path, recipe: Recipe) -> Tracker:
-    return WandbTracker(folder, recipe, package="trackio")
+def _trackio(folder: Path, recipe: Recipe, identity: str) -> Tracker:
+    return WandbTracker(folder, recipe, identity, package="trackio")
 
 
-_MAKERS: dict[str, Callable[[Path, Recipe], Tracker]] = {
+_MAKERS: dict[str, Callable[[Path, Recipe, str], Tracker]] = {
     "tensorboard": TensorBoardTracker,
     "wandb": WandbTracker,
     "trackio": _trackio,
@@ -103,21 +174,37 @@ _MAKERS: dict[str, Callable[[Path, Recipe], Tracker]] = {
 def open_trackers(recipe: Recipe, folder: Path) -> tuple[list[Tracker], list[str]]:
     """The trackers a recipe reports to, and a line for each that is left out.
 
-    TensorBoard is on by default, so a missing package only costs its files; the others were asked for by name.
-    Raises EnvironmentMissing when one of those is not installed.
+    A run they know already, from before a stop or an exam, is gone on with. TensorBoard is on by default, so a missing
+    package only costs its files; the others were asked for by name. Raises EnvironmentMissing when one of those is not
+    installed.
     """
     trackers: list[Tracker] = []
     notes: list[str] = []
+    run = Run(folder)
+    known = run.read(IDENTITIES_FILE)
+    found: dict[str, str] = {}
     for name in recipe.report_to:
         if find_spec(name) is not None:
-            trackers.append(_MAKERS[name](folder, recipe))
+            trackers.append(_MAKERS[name](folder, recipe, str(known.get(name, ""))))
+            found |= {name: trackers[-1].identity} if trackers[-1].identity else {}
         elif name == "tensorboard":
             notes.append('no TensorBoard files: pip install "tunewright[tensorboard]" writes them')
         else:
             raise EnvironmentMissing(
                 f"report_to {name}: the package is not installed", hint=f'pip install "tunewright[{name}]"'
             )
+    if found and found != known:
+        run.write(IDENTITIES_FILE, {**known, **found})
     return trackers, notes
+
+
+def tell_trackers(recipe: Recipe, folder: Path, told: Told) -> None:
+    """Send what a run's curve and its exam mean to the trackers that have a place for it; nothing without any."""
+    if not (told.findings or told.figures):
+        return
+    for tracker in open_trackers(recipe, folder)[0]:
+        tracker.tell(told)
+        tracker.close()
 
 
 def numbers_of(event: Mapping[str, Any]) -> dict[str, float]:
