@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (once; a few minutes on a new machine)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,qlora,test]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[train,qlora,board,plots,test]'
 	@$(BIN)/python -m compileall -q src  # so that even the first command starts at once
 	@touch $(STAMP)
 
@@ -25,8 +25,14 @@ demo: $(STAMP)
 test: $(STAMP) lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test-full: $(STAMP) lint types
+test-full: $(STAMP) browser lint types
 	HYPOTHESIS_PROFILE=explore $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The tests of the board drive a real Chromium.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
@@ -59,7 +65,39 @@ BENCH_ARGS ?=
 bench-engine: $(STAMP)
 	@$(BIN)/python -m bench.engine.run $(BENCH_ARGS)
 
+# Faulty runs of FAULT-SFT followed by what is prescribed (bench/prescribe/README.md): hours on one core, resumable.
+.PHONY: bench-prescribe
+
+bench-prescribe: $(STAMP)
+	@$(ONE_THREAD) $(BIN)/python -W ignore -m bench.prescribe $(BENCH_ARGS)
+
 # Reading of logs beside TensorBoard's reader and pandas; a verdict from a cold start (a few minutes).
 .PHONY: bench-reading
 bench-reading: $(STAMP)
 	@$(ONE_THREAD) $(BIN)/python -m bench.reading
+
+# The board with 100 runs of 50,000 points, beside TensorBoard and Trackio where they install (some minutes).
+.PHONY: bench-board
+bench-board: $(STAMP) browser
+	@$(ONE_THREAD) $(BIN)/python -m bench.board $(BENCH_ARGS)
+
+# The reference pages, made from the code; and the tutorial, whose commands are run for it (two or three minutes).
+.PHONY: docs tutorial
+docs: $(STAMP)
+	@$(BIN)/python -m tools.make_docs
+
+tutorial: $(STAMP)
+	@$(ONE_THREAD) $(BIN)/python -m tools.make_tutorial
+
+# The tuner beside full grids and the other ways to search them (bench/tuner/README.md): the tables from the committed
+# logs; the tuner live on all pairs; the grids themselves again (hours on one core).
+.PHONY: bench-tuner tuner-live tuner-grids
+
+bench-tuner: $(STAMP)
+	@$(ONE_THREAD) $(BIN)/python -m bench.tuner.run
+
+tuner-live: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m bench.tuner.live
+
+tuner-grids: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m bench.tuner.grids

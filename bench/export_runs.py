@@ -1,8 +1,13 @@
 """Exports run for real: TRL and LLaMA-Factory start what we wrote, unmodified, and must see our tokens and our losses.
 
-``python -m bench.export_runs`` makes the peers' environments on demand (see bench/peers.py), trains three steps on a
-slice of the demo with us and with them, and prints, for each, the tokens it trains on, the validation loss before the
-first step and the training loss of each step. It fails when a count differs or a loss is more than 1e-3 away.
+``python -m bench.export_runs`` makes the peers' environments on demand (see bench/peers.py) and prints two tables.
+
+1. Three steps from one adapter on all rows at once: the tokens each trains on, the validation loss before the first
+   step, the training loss of each step. Nothing is random there: a count that differs, or a loss more than 1e-3 away,
+   fails.
+2. Whole runs, each tool with its own shuffling and its own fresh adapters, over several seeds, launched and followed by
+   ``train --trainer``: the final evaluation loss. A mean further from ours than three standard errors fails, as does a
+   run whose own log, read afterwards, says something else than what was followed live.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,12 +25,29 @@ from typing import Any
 import tunewright as tw
 from bench.peers import ENVIRONMENTS, python_of
 from bench.table import table
+from tunewright.app.diagnose import diagnose
+from tunewright.app.launch import FOLDER, launch
+from tunewright.app.request import Request
+from tunewright.app.train import train
 from tunewright.data.sources import demo_files
 
 ROWS, VAL_ROWS, STEPS = 40, 24, 3
 MOST_APART = 1e-3
 """The same sums in another order differ by far less; a token more or less in the labels by far more."""
 TIMEOUT_S = 900
+
+WHOLE_ROWS = 160
+WHOLE = {
+    "max_steps": 80,
+    "per_device_train_batch_size": 16,
+    "learning_rate": 4e-3,
+    "eval_steps": 20,
+    "logging_steps": 5,
+}
+"""Eight epochs, the loss still falling slowly at the end: where seeds differ, and a wrong schedule would show."""
+
+LOGGED_TO = 1e-4
+"""LLaMA-Factory logs four decimals."""
 
 COUNT_TRL = """
 import runpy, trl
@@ -53,23 +76,70 @@ START = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--envs", type=Path, default=ENVIRONMENTS, help="where the peers' environments are kept")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="TOOL=PATH", help="use this interpreter instead"
+    )
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
+    given = dict(one.split("=", 1) for one in options.python)
+    pythons = {tool: Path(given[tool]) if tool in given else python_of(tool, options.envs) for tool in START}
     with tempfile.TemporaryDirectory() as folder:
-        recipe = write_recipe(Path(folder))
-        with_adapter(recipe, Path(folder))
-        results = {"ours": ours(recipe, Path(folder))}
-        for tool in START:
-            results[tool] = theirs(tool, recipe, Path(folder), python_of(tool, options.envs))
-    print(shown(results))
-    bad = [tool for tool, result in results.items() if apart(result, results["ours"])]
+        exact = three_steps(Path(folder) / "exact", pythons)
+        print(shown(exact) + "\n")
+        whole = whole_runs(Path(folder) / "whole", pythons, options.seeds)
+        print(shown_whole(whole))
+    bad = [tool for tool, result in exact.items() if apart(result, exact["ours"])]
+    bad += [tool for tool, losses in whole.items() if beyond_noise(losses, whole["ours"])]
     print(f"apart from ours: {', '.join(bad) or 'none'}", file=sys.stderr)
     return 1 if bad else 0
 
 
-def write_recipe(folder: Path) -> Path:
-    """Three steps of all rows at once, so that the order of the rows cannot matter."""
+def three_steps(folder: Path, pythons: dict[str, Path]) -> dict[str, dict[str, Any]]:
+    folder.mkdir()
+    recipe = write_recipe(folder)
+    with_adapter(recipe, folder)
+    found = {tool: theirs(tool, recipe, folder, python) for tool, python in pythons.items()}
+    return {"ours": ours(recipe, folder), **found}
+
+
+def whole_runs(folder: Path, pythons: dict[str, Path], seeds: int) -> dict[str, list[float]]:
+    """The final evaluation loss of every seed, made by us and by each tool."""
+    folder.mkdir()
+    recipe = write_recipe(folder, rows=WHOLE_ROWS, **WHOLE)
+    losses: dict[str, list[float]] = {"ours": [], **{tool: [] for tool in pythons}}
+    for seed in range(seeds):
+        request = Request(recipe=str(recipe), seed=seed)
+        losses["ours"].append(last_eval(train(request=request, runs_dir=folder)["run"]))
+        for tool, python in pythons.items():
+            made = launch(tool, request=request, python=str(python), runs_dir=folder)
+            losses[tool].append(last_eval(made["run"]))
+            same_log(Path(made["run"]), losses[tool][-1])
+        print(f"seed {seed}: {', '.join(f'{tool} {found[-1]:.4f}' for tool, found in losses.items())}", file=sys.stderr)
+    return losses
+
+
+def last_eval(run: str) -> float:
+    """Its last evaluation, as the reader of any log gives it."""
+    return float(diagnose(run)[0].curve.eval_loss.values[-1])
+
+
+def same_log(run: Path, followed: float) -> None:
+    """Raises RuntimeError when the tool's own log ends otherwise than what was followed while it trained."""
+    own = float(diagnose(run / FOLDER / "outputs")[0].curve.eval_loss.values[-1])
+    if abs(own - followed) > LOGGED_TO:
+        raise RuntimeError(f"{run}: its own log ends at {own}, followed live {followed}")
+
+
+def beyond_noise(losses: list[float], ours: list[float]) -> bool:
+    """Whether two means are further apart than three standard errors of their difference."""
+    spread = (statistics.variance(losses) + statistics.variance(ours)) / len(losses)
+    return abs(statistics.mean(losses) - statistics.mean(ours)) > 3 * spread**0.5
+
+
+def write_recipe(folder: Path, rows: int = ROWS, **more: Any) -> Path:
+    """Three steps of all rows at once, so that the order of the rows cannot matter, unless ``more`` says otherwise."""
     files = demo_files()
-    for name, part, count in (("rows.jsonl", "train", ROWS), ("valid.jsonl", "validation", VAL_ROWS)):
+    for name, part, count in (("rows.jsonl", "train", rows), ("valid.jsonl", "validation", VAL_ROWS)):
         lines = files[part].read_text(encoding="utf-8").splitlines(keepends=True)
         (folder / name).write_text("".join(lines[:count]), encoding="utf-8")
     settings = {
@@ -87,6 +157,7 @@ def write_recipe(folder: Path) -> Path:
         "eval_steps": 1,
         "logging_steps": 1,
         "report_to": [],
+        **more,
     }
     recipe = folder / "recipe.yaml"
     recipe.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items()))
@@ -144,6 +215,12 @@ def apart(result: dict[str, Any], our: dict[str, Any]) -> bool:
     """Whether it trains on other tokens, or a loss is further away than rounding explains."""
     numbers = [(result["eval_loss"], our["eval_loss"]), *zip(result["losses"], our["losses"], strict=True)]
     return result["tokens"] != our["tokens"] or any(abs(one - two) > MOST_APART for one, two in numbers)
+
+
+def shown_whole(losses: dict[str, list[float]]) -> str:
+    head = ["trainer", *(f"seed {seed}" for seed in range(len(losses["ours"]))), "mean"]
+    rows = [[name, *(f"{loss:.4f}" for loss in (*found, statistics.mean(found)))] for name, found in losses.items()]
+    return table(head, rows)
 
 
 def shown(results: dict[str, dict[str, Any]]) -> str:

@@ -28,19 +28,21 @@ def peers() -> list[str]:
     return sorted(path.stem for path in PINS.glob("*.txt"))
 
 
-def python_of(peer: str, environments: Path = ENVIRONMENTS) -> Path:
+def python_of(peer: str, environments: Path = ENVIRONMENTS, *, pins: Path | None = None, torch: bool = True) -> Path:
     """The interpreter of a peer's environment, which is made or made anew when its pins have changed.
 
+    ``pins``: where they are, when not among the others. ``torch``: whether the peer needs one.
     Raises subprocess.CalledProcessError when pip cannot install it, with pip's own words on stderr.
     """
-    pins = PINS / f"{peer}.txt"
+    pins = pins or PINS / f"{peer}.txt"
     folder = environments / peer
     python = folder / "bin" / "python"
-    wanted = hashlib.sha256(pins.read_bytes() + torch_pin().encode()).hexdigest()
+    first = (torch_pin(),) if torch else ()
+    wanted = hashlib.sha256(pins.read_bytes() + "".join(first).encode()).hexdigest()
     stamp = folder / STAMP
     if not (stamp.is_file() and stamp.read_text() == wanted):
         print(f"installing {peer} into {folder} (once)", file=sys.stderr, flush=True)
-        _install(python, folder, pins, EMPTY_MODULES.get(peer, ()))
+        _install(python, folder, pins, first, EMPTY_MODULES.get(peer, ()))
         stamp.write_text(wanted)
     return python
 
@@ -52,11 +54,12 @@ def torch_pin() -> str:
     return found.group()
 
 
-def _install(python: Path, folder: Path, pins: Path, empty_modules: tuple[str, ...]) -> None:
+def _install(python: Path, folder: Path, pins: Path, first: tuple[str, ...], empty_modules: tuple[str, ...]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip: list[str | Path] = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.run([*pip, torch_pin()], check=True)
+    for requirement in first:
+        subprocess.run([*pip, requirement], check=True)
     subprocess.run([*pip, "--no-deps", "-r", pins], check=True)
     where: list[str | Path] = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip())

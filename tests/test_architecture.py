@@ -15,6 +15,7 @@ PACKAGE = Path(tunewright.__file__).parent
 # A part may import from its own row and from the rows below it.
 ROWS = (
     {"cli"},
+    {"board"},
     {"app"},
     {"reporter"},
     {"tuner"},

@@ -22,10 +22,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 
 _VERBS = {
+    "bakeoff": "tunewright.app.bakeoff",
+    "chat": "tunewright.app.chat",
     "check": "tunewright.app.check",
     "diagnose": "tunewright.app.diagnose",
     "exam": "tunewright.app.exam",
     "export": "tunewright.app.export",
+    "merge": "tunewright.app.merge",
     "next_recipe": "tunewright.app.next_recipe",
     "plan": "tunewright.app.plan",
     "report": "tunewright.app.report",
@@ -33,6 +36,7 @@ _VERBS = {
     "train": "tunewright.app.train",
     "tune": "tunewright.app.tune",
     "TunewrightCallback": "tunewright.trainers.callback",
+    "TunewrightPruner": "tunewright.trainers.pruner",
 }
 
 __all__ = ["__version__", *sorted(_VERBS)]

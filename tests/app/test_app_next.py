@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests_support import random_model
 
+import tunewright as tw
 from tunewright.app.next_recipe import next_recipe
+from tunewright.app.usual import usual_settings
+from tunewright.app.watch import Silent
+from tunewright.cli.main import run as cli
 from tunewright.cli.show import next_text
+from tunewright.planner.learning_rate import first_run
 from tunewright.schema.errors import DataError, UsageError
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import to_yaml
@@ -210,3 +216,90 @@ def test_keep_promises_nothing(tmp_path: Path) -> None:
     assert answer["prescription"].keep
     assert (tmp_path / "next.yaml").is_file()
     assert not (run / "next.json").exists()
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(random_model(tmp_path_factory.mktemp("models") / "llama", "llama"))
+
+
+class Told(Silent):
+    """Remembers what was said."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def stuck_run(tmp_path: Path, llama: str) -> Path:
+    """A short run that learns nothing, as its learning rate is far too low."""
+    rows = [{"prompt": f"What is item {n}?", "completion": f"It is {'blue' if n % 2 else 'red'}."} for n in range(48)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    low: dict[str, Any] = {"learning_rate": 1e-8, "max_steps": 24, "eval_steps": 3, "report_to": ()}
+    return Path(tw.train(str(data), model=llama, runs_dir=tmp_path / "runs", **low)["run"])
+
+
+def test_a_probe_finds_a_rate_too_low_and_leaves_no_trace(tmp_path: Path, llama: str) -> None:
+    run = stuck_run(tmp_path, llama)
+    files = sorted(path.name for path in run.iterdir())
+    told: list[str] = []
+    answer = next_recipe(run, probe=True, watch=Told(told))
+    verdicts = {one.probe: one.verdict for one in answer["probes"]}
+    assert (verdicts["schedule"], verdicts["learning_rate"]) == ("fine", "fault")
+    change = answer["prescription"].changes[0]
+    assert (change.rule, change.key) == ("evidence.probed", "learning_rate")
+    assert answer["recipe"]["learning_rate"] > 1e-5
+    assert answer["explained_by"] == "learning_rate"
+    assert "explained by: learning rate" in next_text(answer)
+    assert sum("Is the learning rate too low?" in line for line in told) == 1
+    assert "probe: Is the learning rate too low? Yes" in " ".join(next_text(answer).split())
+    assert sorted(path.name for path in run.iterdir()) == files
+
+
+def test_a_probe_finds_masks_that_are_wrong_before_it_loads_anything(tmp_path: Path, llama: str) -> None:
+    run = stuck_run(tmp_path, llama)
+    unanswered = [{"prompt": f"What is item {n}?", "completion": ""} for n in range(48)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in unanswered))
+    answer = next_recipe(run, probe=True)
+    assert [(one.probe, one.verdict, one.tokens) for one in answer["probes"]] == [("template", "fault", 0)]
+    assert [change.key for change in answer["prescription"].changes] == ["template", "data"]
+
+
+def test_a_probe_of_a_foreign_log_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "trainer_state.json"
+    log.write_text(json.dumps({"log_history": [{"step": step, "loss": 2.0} for step in range(1, 40)]}))
+    assert cli(["next", str(log), "--probe"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("error: ")
+    assert "no recipe.yaml" in said[0]
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("given", [["--table", "runs.csv"], ["somewhere", "--data", "rows.jsonl"], []])
+def test_a_probe_needs_a_run_and_nothing_else(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["next", *given, "--probe"]) == 2
+    assert "--probe needs a run" in capsys.readouterr().err
+
+
+def test_nothing_is_probed_where_the_curve_leaves_nothing_open(tmp_path: Path) -> None:
+    told: list[str] = []
+    answer = next_recipe(made_run(tmp_path / "run"), probe=True, watch=Told(told))
+    assert (answer["probes"], answer["explained_by"]) == ((), None)
+    assert told == ["the curve leaves nothing open that a probe could settle"]
+
+
+def test_a_rate_far_from_the_planned_one_goes_there(tmp_path: Path, llama: str) -> None:
+    answer = next_recipe(stuck_run(tmp_path, llama))
+    rate = next(change for change in answer["prescription"].changes if change.key == "learning_rate")
+    assert rate.after == first_run("lora", 64)
+    assert "planned with" in rate.why
+
+
+def test_what_a_foreign_log_is_planned_with_is_known_only_where_its_model_is_a_folder(llama: str) -> None:
+    config = {"method": "lora", "model": llama, "lora_alpha": 32.0}
+    assert usual_settings(config, 48, ours=False)["learning_rate"] == first_run("lora", 64)
+    assert usual_settings({**config, "model": "some/model"}, None, ours=False) == {}
+    assert usual_settings({}, 625, ours=False) == {"num_train_epochs": 8.0}

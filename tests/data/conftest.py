@@ -58,6 +58,14 @@ PLAIN = (
     "{% for message in messages %}{{ message.role + ': ' + message.content + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
+# A ChatML that shows the tools before the first turn and calls as JSON, as several released models have it.
+TOOLS = (
+    "{% if tools %}{{ '<|im_start|>system\n' }}{% for tool in tools %}{{ tool | tojson + '\n' }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}"
+    "{% for call in m.tool_calls or [] %}{{ '<call>' }}"
+    "{{ {'name': call.function.name, 'arguments': call.function.arguments} | tojson + '</call>' }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 TEMPLATES = {
     "chatml": CHATML,
     "llama3": LLAMA3,
@@ -67,8 +75,9 @@ TEMPLATES = {
     "mistral": MISTRAL,
     "default_system": DEFAULT_SYSTEM,
     "plain": PLAIN,
+    "tools": TOOLS,
 }
-ENDS = {"chatml": "<|im_end|>", "qwen3": "<|im_end|>", "marked": "<|im_end|>", "default_system": "<|im_end|>"} | {
+ENDS = dict.fromkeys(("chatml", "qwen3", "marked", "default_system", "tools"), "<|im_end|>") | {
     "llama3": "<|eot_id|>",
     "gemma": "<end_of_turn>",
     "mistral": "</s>",

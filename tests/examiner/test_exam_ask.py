@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -166,6 +167,13 @@ def test_a_prompt_that_does_not_fit_keeps_its_end() -> None:
     assert answers.tokens <= 24 + 3 + 4 + 3
 
 
+def test_an_answer_longer_than_the_context_leaves_the_prompt_whole() -> None:
+    model, tokenizer = make_model("llama", context=64), make_tokenizer()
+    short = answer_all(model, tokenizer, PROMPTS[:3], max_new_tokens=32)
+    assert answer_all(model, tokenizer, PROMPTS[:3], max_new_tokens=500) == short
+    assert short.cut_prompts == 0
+
+
 def test_progress_is_told_after_each_batch() -> None:
     model, tokenizer = make_model("llama"), make_tokenizer()
     told: list[tuple[int, int]] = []
@@ -189,8 +197,61 @@ def test_a_full_device_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
     assert sizes[:3] == [13, 6, 3]
 
 
-def test_a_thought_is_no_part_of_the_answer() -> None:
-    assert ask._THOUGHT.sub("", "<think>\nhm, 12?\n</think>\n\nIt is 13.") == "It is 13."
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("<think>\nhm, 12?\n</think>\n\nIt is 13.", "It is 13."),
+        ("<think>\n\n</think>\n\nIt is 13.", "It is 13."),
+        ("\n<think>first</think><think>second</think> 13", "13"),
+        ("12 or 13, let me see</think>13", "13"),  # opened by the prompt
+        ("<think>it must be 13, because", ""),  # cut before it ended
+        ("It is 13.", "It is 13."),
+        ("Tags such as <think> are text here.", "Tags such as <think> are text here."),
+    ],
+)
+def test_a_thought_is_no_part_of_the_answer(said: str, left: str) -> None:
+    assert ask.without_thought(said) == left
+
+
+@pytest.mark.parametrize("eos", [2, list(range(20, 27)), list(range(8, 48))])
+def test_streaming_ends_where_the_exam_does(eos: int | list[int]) -> None:
+    model, tokenizer = make_model("llama", eos=eos), make_tokenizer()
+    whole = answer_all(model, tokenizer, PROMPTS, max_new_tokens=12)
+    for place, prompt in enumerate(PROMPTS):
+        pieces = list(ask.stream_answer(model, tokenizer, prompt, max_new_tokens=12))
+        assert (pieces[-1].text, pieces[-1].ended) == (whole.texts[place], whole.ended[place])
+        assert pieces[-1].cut is not pieces[-1].ended
+        assert [piece.tokens for piece in pieces] == list(range(1, len(pieces) + 1))
+        assert all(later.text.startswith(sooner.text) for sooner, later in pairwise(pieces))
+
+
+def test_two_models_on_the_same_weights_stream_by_turns() -> None:
+    model, tokenizer = make_model("llama"), make_tokenizer()
+    plain = answer_all(model, tokenizer, PROMPTS[:1], max_new_tokens=8).texts[0]
+    pack = attach_lora(model, [SlotSpec(rank=4, alpha=8.0)])
+    with torch.no_grad():
+        pack.params_KP += 0.2 * torch.randn(pack.params_KP.shape, generator=torch.Generator().manual_seed(2))
+    tuned = answer_all(model, tokenizer, PROMPTS[:1], max_new_tokens=8).texts[0]
+    streams = [
+        ask.stream_answer(model, tokenizer, PROMPTS[0], max_new_tokens=8, worn=worn)
+        for worn in (pack.adapters_off, pack.computing)
+    ]
+    assert [pair[-1].text for pair in zip(*zip(*streams, strict=False), strict=True)] == [plain, tuned] != [tuned] * 2
+
+
+def test_a_long_conversation_loses_its_oldest_exchanges() -> None:
+    model, tokenizer = make_model("llama", context=40), make_tokenizer()
+    turns = [{"role": "system", "content": "w0"}]
+    for n in range(9):
+        turns += [{"role": "user", "content": f"w{n} w1 w2"}, {"role": "assistant", "content": "w3"}]
+    turns.append({"role": "user", "content": "w9"})
+    kept = ask.fitting(model, tokenizer, turns, 8)
+    assert kept[0] == turns[0]
+    assert kept[1:] == turns[-len(kept) + 1 :]
+    assert kept[1]["role"] == "user"
+    assert len(prompt_ids(tokenizer, kept)) <= 32 < len(prompt_ids(tokenizer, turns))
+    alone = [{"role": "user", "content": " ".join(WORDS)}]
+    assert ask.fitting(model, tokenizer, alone, 8) == alone
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # raised inside peft

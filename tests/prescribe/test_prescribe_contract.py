@@ -15,6 +15,7 @@ from prescribe_cases import GUIDE_CONFIG, SYMPTOMS, case, curve, falling, turnin
 from tunewright.prescribe.prescribe import all_rules, apply, prescribe, recipe_changes, resolve
 from tunewright.prescribe.rule import FAMILIES, direction, is_step
 from tunewright.schema.prescription import Change, Prescription
+from tunewright.schema.probe import ProbeAnswer
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import KEYS
 
@@ -27,6 +28,8 @@ def all_cases():
                     yield case(symptom, loss=loss, config=config, made=made)
     big_batch = {**GUIDE_CONFIG, "per_device_train_batch_size": 8, "num_train_epochs": 8.0}
     yield case(config=big_batch, out_of_memory=True)
+    yield case("no_learning", config={**GUIDE_CONFIG, "weight_decay": 300.0})
+    yield case("no_learning", probes=(ProbeAnswer("sanity", "Can it learn?", "fault", "No", {"rate": None}),))
 
 
 ALL_CASES = list(all_cases())

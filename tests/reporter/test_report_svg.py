@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -174,7 +175,8 @@ def test_lanes_keep_labels_of_findings_apart() -> None:
 
 def test_a_resumed_run_shows_both_segments() -> None:
     curve = Curve("test", "", Series.of([(s, 1.0) for s in range(1, 50)]))
-    text = render_svg(curve_figure(curve, resumed=(20,), replaced=Series.of([(21, 1.5), (22, 1.4)])))
+    left = replace(curve, replaced=Series.of([(21, 1.5), (22, 1.4)]))
+    text = render_svg(curve_figure(left, resumed=(20,)))
     assert "resumed at 20" in text
     assert 'class="ghost"' in text
 

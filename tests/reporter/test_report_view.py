@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.reporter import load
+from tunewright.reporter.card import render_card as render_markdown
 from tunewright.reporter.html import render_html
-from tunewright.reporter.markdown import render_markdown
 from tunewright.reporter.text import render_text
 from tunewright.reporter.view import RunView, TuningView, read_view, view_of_curve
 from tunewright.schema import jsonio

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tunewright.app.prepare import read_data
+import orjson
+
+from tunewright.app.prepare import Read, read_data
 from tunewright.app.request import REPLAY_SHARE, Request, given_settings
 from tunewright.app.watch import Silent, Watch
 from tunewright.data.check import CheckReport, with_slow_part
@@ -21,6 +23,9 @@ from tunewright.data.tokens import TokenRow
 from tunewright.record.files import write_whole
 from tunewright.schema import jsonio
 from tunewright.schema.errors import UsageError
+
+if TYPE_CHECKING:
+    from tunewright.app.data_probes import Probed
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ def check(
     request: Request | None = None,
     show_mask: int = 0,
     fix: str = "",
+    probe: bool = False,
     watch: Watch | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -44,7 +50,8 @@ def check(
 
     ``show_mask``: so many rows as stretches of text, trained on or not. ``fix``: a file to write the rows to, as
     messages, that have no error-level fault and are no copy of an earlier row; ``dropped`` then says which rows were
-    left out and why. ``watch`` is told how far the work is.
+    left out and why. ``probe``: load the model and ask it about the rows too; what it finds is under ``probe``.
+    ``watch`` is told how far the work is.
     """
     out = _new_file(fix) if fix else None
     told = _Patient(watch or Silent())
@@ -76,9 +83,27 @@ def check(
         answer["masks"] = [
             {"row": row.number, "pieces": mask_pieces(row, read.tokenizer)} for row in read.train.rows[:show_mask]
         ]
+    if probe:
+        probed = _asked(read, given, told)
+        answer |= {"probe": probed, "ok": report.ok and probed.ok}
     if out:
         answer["dropped"] = _write_fixed(read.dataset, report, out)
     return answer
+
+
+def _asked(read: Read, given: Mapping[str, Any], watch: Watch) -> Probed:
+    """What the untouched model says of the rows."""
+    from tunewright.app.data_probes import DataProbes  # torch: only where a model is asked
+    from tunewright.engine.base import load_base
+
+    method, precision = given.get("method", "lora"), given.get("precision", "auto")
+    base = load_base(str(given["model"]), method=method, precision=precision, template=given.get("template"))
+    seed = int(given.get("seed", 0))
+    return DataProbes(base, read.dataset, read.facts.max_length, BATCH_SIZE, watch, seed=seed).before_training()
+
+
+BATCH_SIZE = 8
+"""Rows asked at once by ``probe``, where no plan says how many fit."""
 
 
 def mask_pieces(row: TokenRow, tokenizer: Any) -> list[Piece]:
@@ -91,7 +116,7 @@ def mask_pieces(row: TokenRow, tokenizer: Any) -> list[Piece]:
     return pieces
 
 
-class _Patient:
+class _Patient(Silent):
     """Tells the watcher nothing of work that is over within two seconds."""
 
     def __init__(self, watch: Watch) -> None:
@@ -128,5 +153,6 @@ def _write_fixed(dataset: Dataset, report: CheckReport, out: Path) -> list[dict[
 
 
 def _record(row: Row) -> dict[str, Any]:
-    record = {"text": row.text} if row.text is not None else {"messages": row.messages}
-    return {**record, **({"topic": row.topic} if row.topic else {})}
+    record = {"text": row.text} if row.text is not None else {"messages": row.as_dicts()}
+    tools = {"tools": orjson.loads(row.tools)} if row.tools else {}
+    return {**record, **tools, **({"topic": row.topic} if row.topic else {})}

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunewright.app.harness import check_tasks, run_tasks
+from tunewright.app.model_card import write_card
+from tunewright.app.tuned import Source, Voice, find_tuned, is_tuned, load_source_base, voices_of
 from tunewright.app.watch import Silent, Watch
 from tunewright.data.dataset import Dataset, load_dataset
-from tunewright.data.sources import demo_files
+from tunewright.data.model_folder import model_facts, resolve_model
+from tunewright.data.read import read_rows
+from tunewright.data.sources import demo_files, open_source
+from tunewright.data.tokens import default_max_length
 from tunewright.examiner.examine import examine
-from tunewright.examiner.suite import Question, bundled_skills, draft_suite, read_suite, save_suite
-from tunewright.record.run import Run, open_run
-from tunewright.schema.errors import UsageError
+from tunewright.examiner.suite import (
+    Question,
+    bundled_skills,
+    draft_suite,
+    outside_questions,
+    read_suite,
+    save_suite,
+)
+from tunewright.record.run import Run
+from tunewright.schema import jsonio
+from tunewright.schema.errors import EnvironmentMissing, UsageError
 from tunewright.schema.exam import ExamResult
 from tunewright.schema.recipe import Recipe
-from tunewright.schema.recipe_io import make_recipe, read_settings
 
 if TYPE_CHECKING:
     from tunewright.engine.base import Base
@@ -32,42 +46,93 @@ class Examined:
     tokens: int
 
 
-def exam(source: str | Path, *, suite: str = "", draft: str = "", watch: Watch | None = None) -> ExamResult:
-    """Examine a finished run (base beside tuned), or a plain model against the suite.
+def exam(
+    source: str | Path,
+    *,
+    suite: str = "",
+    draft: str = "",
+    model: str = "",
+    data: str = "",
+    outside: str = "",
+    tasks: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> ExamResult:
+    """Examine a run or an adapter of any trainer (base beside tuned), or a plain model against the suite.
 
-    Without ``suite`` the questions are drafted from the run's own data; ``draft`` also writes them to a file.
-    Raises UsageError when there is nothing to examine, DataError for a suite that cannot be used.
+    suite: questions as JSONL; without it they are drafted from the run's own data, or from ``data``, which an adapter
+    folder needs for it. draft: also write the questions to this file. model: the adapter's base, where it is not
+    recorded or has moved. outside: a data file of another domain, whose questions are to be refused. tasks:
+    lm-evaluation-harness tasks (names or YAML files) as further old skills; needs the extra ``eval``.
+
+    Raises UsageError when there is nothing to examine, DataError for a suite that cannot be used; before a model is
+    loaded.
     """
-    from tunewright.engine.base import load_base
-
     watch = watch or Silent()
-    if not (Path(source) / "recipe.yaml").is_file():
-        return _exam_model(str(source), suite, watch)
-    run = open_run(Path(source))
-    recipe = make_recipe(read_settings(run.path / "recipe.yaml"), where=str(run.path / "recipe.yaml"))
-    run.read()  # a damaged run.json is said before hundreds of questions are asked
-    if not run.best.is_dir():
-        raise UsageError(
-            f"{run.path}: no best/ to examine, the run has not saved one", hint="run it again: tunewright train"
-        )
-    dataset = load_dataset(recipe.model_dump())
-    questions = questions_for(recipe, dataset, suite)
+    given = read_suite(Path(suite)) if suite else ()  # a bad suite is said first
+    if not is_tuned(source):
+        return _exam_model(str(source), given, tasks, watch)
+    tuned = find_tuned(source, model)
+    dataset = _dataset(tuned, data)
+    asked = list(given) or _drafted(tuned, dataset)
+    questions = [*asked, *_outside(outside, dataset, tuned), *_skills(asked, tasks)]
     if draft:
         save_suite(questions, Path(draft))
-    base = load_base(recipe.model, method=recipe.method, precision=recipe.precision, template=recipe.template)
-    examined = examine_run(run, recipe, base, dataset, questions, watch)
-    return examined.result
+    check_tasks(tasks)
+    base = load_source_base(tuned)
+    return _examined(tuned, base, dataset, questions, watch, tasks=tasks).result
 
 
-def _exam_model(model: str, suite: str, watch: Watch) -> ExamResult:
+def _exam_model(name: str, given: Sequence[Question], tasks: Sequence[str], watch: Watch) -> ExamResult:
     """A model without a run: base and tuned are the same model."""
-    from tunewright.data.model_folder import resolve_model
     from tunewright.engine.base import load_base
 
-    base = load_base(resolve_model(model), method="lora", precision="auto")
-    questions = [*(read_suite(Path(suite)) if suite else ()), *bundled_skills()]
-    answers = _asker(base, watch, "asking")[0](questions)
-    return examine(lambda asked: answers, lambda asked: answers, questions, training_answers=(), forgetting=None)
+    check_tasks(tasks)
+    base = load_base(resolve_model(name))
+    voice = Voice("model", base.model, base.tokenizer, nullcontext)
+    answers, _ = _answers(voice, [*given, *bundled_skills()], watch, "asking")
+    found = run_tasks(tasks, {"base": voice, "tuned": voice}, watch)
+    return examine(
+        lambda asked: answers,
+        lambda asked: answers,
+        [*given, *bundled_skills()],
+        training_answers=(),
+        forgetting=None,
+        tasks=found,
+    )
+
+
+def _dataset(tuned: Source, data: str) -> Dataset | None:
+    """The rows a run was trained on, or the file given for an adapter; None when nothing is known of them."""
+    if data:
+        seed = tuned.recipe.seed if tuned.recipe else 0
+        return load_dataset({"data": data, "val_size": 0.1, "seed": seed})
+    return load_dataset(tuned.recipe.model_dump()) if tuned.recipe else None
+
+
+def _drafted(tuned: Source, dataset: Dataset | None) -> list[Question]:
+    """Questions without a suite. Raises UsageError for an adapter of which no data is known."""
+    if tuned.recipe is not None and dataset is not None:
+        return questions_for(tuned.recipe, dataset)
+    if dataset is None:
+        raise UsageError(
+            f"{tuned.folder}: nothing says what it was trained on, so there is nothing to ask",
+            hint="give questions or rows: --suite FILE, or --data FILE",
+        )
+    return list(draft_suite(dataset.train, dataset.val, limit=DRAFTED_PER_PART, seed=0))
+
+
+def _outside(file: str, dataset: Dataset | None, tuned: Source) -> tuple[Question, ...]:
+    if not file:
+        return ()
+    known = (*dataset.train, *dataset.val) if dataset else ()
+    seed = tuned.recipe.seed if tuned.recipe else 0
+    return outside_questions(read_rows(open_source(file)).rows, known, limit=DRAFTED_PER_PART, seed=seed)
+
+
+def _skills(asked: Sequence[Question], tasks: Sequence[str]) -> tuple[Question, ...]:
+    """The bundled skills, unless the questions or the tasks bring old skills of their own."""
+    has_general = bool(tasks) or any(question.part == "general" for question in asked)
+    return () if has_general else bundled_skills()
 
 
 def questions_for(recipe: Recipe, dataset: Dataset, suite: str = "") -> list[Question]:
@@ -88,55 +153,97 @@ def _demo_suite(recipe: Recipe) -> str:
 def examine_run(
     run: Run, recipe: Recipe, base: Base, dataset: Dataset, questions: Sequence[Question], watch: Watch
 ) -> Examined:
-    """Ask base and tuned model; the result is kept as exam.json in the run's folder."""
+    """Ask base and tuned model; the result is kept as exam.json in the run's folder. The base is then itself again."""
     from tunewright.engine.base import pristine
 
-    ask_base, base_tokens = _asker(pristine(base), watch, "asking the base")
-    base_answers = ask_base(questions)
-    tuned, release = _tuned(base, recipe, run)
-    ask_tuned, tuned_tokens = _asker(tuned, watch, "asking the tuned model")
+    tuned = find_tuned(run.path)
+    return _examined(tuned, pristine(base), dataset, questions, watch)
+
+
+def _examined(
+    tuned: Source,
+    base: Base,
+    dataset: Dataset | None,
+    questions: Sequence[Question],
+    watch: Watch,
+    *,
+    tasks: Sequence[str] = (),
+) -> Examined:
+    from tunewright.engine.pack import take_off
+
+    of_base, of_tuned = voices_of(tuned, base)
     try:
-        tuned_answers = ask_tuned(questions)
+        base_answers, base_tokens = _answers(of_base, questions, watch, "asking the base")
+        tuned_answers, tuned_tokens = _answers(of_tuned, questions, watch, "asking the tuned model")
+        moved = _moved(tuned, dataset, of_base, of_tuned, watch)
+        found = run_tasks(tasks, {"base": of_base, "tuned": of_tuned}, watch)
     finally:
-        release()
+        take_off(base.model)
     result = examine(
         lambda asked: base_answers,
         lambda asked: tuned_answers,
         questions,
-        training_answers=tuple(row.answer for row in dataset.train),
-        forgetting=run.read().get("result", {}).get("forgetting"),
+        training_answers=tuple(row.answer for row in dataset.train) if dataset else (),
+        forgetting=moved.rise,
+        kl_new_task=moved.kl,
+        tasks=found,
     )
-    run.write("exam.json", result)
-    return Examined(result, base_tokens[0] + tuned_tokens[0])
+    if tuned.run is not None and tuned.recipe is not None:
+        tuned.run.write("exam.json", result)
+        write_card(tuned.run)
+        _tell(tuned.run, tuned.recipe, result, watch)
+    return Examined(result, base_tokens + tuned_tokens + moved.tokens)
 
 
-def _tuned(base: Base, recipe: Recipe, run: Run) -> tuple[Base, Callable[[], None]]:
-    """The base with the run's adapter on it and the way to take it off again; a full run has its own weights."""
-    from tunewright.engine.base import load_base
-    from tunewright.engine.export import load_tuned
+@dataclass(frozen=True)
+class _Moved:
+    """Nats per token, None when not measured; and the tokens it took."""
 
-    if recipe.method == "full":
-        return load_base(str(run.best), method="full", precision=recipe.precision, template=recipe.template), _nothing
-    return base, load_tuned(base, run.best).detach
-
-
-def _nothing() -> None:
-    return
+    rise: float | None
+    kl: float | None
+    tokens: int
 
 
-def _asker(base: Base, watch: Watch, what: str) -> tuple[Callable[[Sequence[Question]], list[str]], list[int]]:
+def _moved(tuned: Source, dataset: Dataset | None, base: Voice, other: Voice, watch: Watch) -> _Moved:
+    """Forgetting as the run recorded it, else measured here; KL on the rows held out."""
+    from tunewright.app.drift import Reading, general_rise, kl_on
+
+    recipe = tuned.recipe
+    longest = default_max_length(model_facts(tuned.model).context)
+    how = Reading(
+        loss_on=recipe.loss_on if recipe else "assistant",
+        max_length=(recipe.max_length if recipe else None) or longest,
+        stage=recipe.stage if recipe else "sft",
+        seed=recipe.seed if recipe else 0,
+    )
+    recorded = tuned.run.read().get("result", {}).get("forgetting") if tuned.run else None
+    rise, spent = (jsonio.number(recorded), 0) if recorded is not None else general_rise(base, other, how, watch)
+    kl, more = kl_on(dataset.val, base, other, how) if dataset else (None, 0)
+    return _Moved(rise, kl, spent + more)
+
+
+def _tell(run: Run, recipe: Recipe, result: ExamResult, watch: Watch) -> None:
+    """Send the rates of the exam to the run's trackers; one that is not installed here misses them, which is said."""
+    from tunewright.engine.trackers import Told, tell_trackers
+
+    rates = {f"exam/{part}": score.rate for part, score in result.parts.items() if score.rate is not None}
+    known = run.read().get("result", {})
+    told = Told(int(known.get("steps") or 0), str(known.get("health") or ""), (), rates)
+    try:
+        tell_trackers(recipe, run.path, told)
+    except EnvironmentMissing as error:
+        watch.say(error.message)
+
+
+def _answers(voice: Voice, questions: Sequence[Question], watch: Watch, what: str) -> tuple[list[str], int]:
+    """Greedy answers in order, and the tokens they took."""
     from tunewright.examiner.ask import answer_all
 
-    tokens = [0]
-
-    def ask(questions: Sequence[Question]) -> list[str]:
+    with voice.worn():
         answers = answer_all(
-            base.model,
-            base.tokenizer,
+            voice.model,
+            voice.tokenizer,
             [question.turns for question in questions],
             on_progress=lambda done, total: watch.working(what, done, total),
         )
-        tokens[0] += answers.tokens
-        return list(answers.texts)
-
-    return ask, tokens
+    return list(answers.texts), answers.tokens

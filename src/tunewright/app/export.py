@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,54 +20,86 @@ from tunewright.schema.errors import UsageError
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import comments_of, nearest, to_yaml
 from tunewright.trainers.exported import Files, Job
+from tunewright.trainers.interpreter import find_interpreter
 from tunewright.trainers.tool import Tool
 from tunewright.trainers.tools import TOOLS
 from tunewright.trainers.translation import Lost, adjusted, resolved
 
 
-def export(source: str | Path, *, to: str, out: str | Path, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+def export(
+    source: str | Path,
+    *,
+    to: str,
+    out: str | Path,
+    settings: dict[str, Any] | None = None,
+    verify: bool = False,
+    python: str = "",
+) -> dict[str, Any]:
     """Write a run's or a recipe's folder for ``to``: its config or script, the rows, and the recipe itself.
 
     source: a run folder, a recipe, or another trainer's config; settings: recipe keys that win over it.
-    The answer names the files, the command that starts the run, and under ``cannot`` each setting that ``to`` has no
-    word for, with the effect. Raises UsageError for an unknown tool, and for a folder that is already there.
+    verify: start the tool on it, in ``python`` or the interpreter found, and compare what it would train on with ours,
+    under ``verified``. The answer names the files, and under ``cannot`` each setting that ``to`` has no word for, with
+    the effect. Raises UsageError for an unknown tool and for a folder that is already there, EnvironmentMissing when
+    the tool to verify with is not installed.
 
     ``tw.export("runs/train-1", to="axolotl", out="for-axolotl")``
     """
-    tool, folder = _tool(to), Path(out).absolute()
+    tool, folder = tool_named(to), Path(out).absolute()
     if not str(out).strip():
         raise UsageError("no folder to write to: expected -o DIR", hint="tunewright export RUN --to trl -o DIR")
     if folder.exists():
         raise UsageError(f"{out}: is already there; an export never writes over a folder", hint="choose another -o DIR")
-    prepared, reasons = _prepared(str(source), settings or {})
+    found = find_interpreter(tool, python) if verify else None
+    prepared, reasons = read_source(str(source), settings or {})
+    written = write_export(tool, prepared, reasons, folder)
+    answer: dict[str, Any] = {
+        "tool": tool.name,
+        "folder": str(folder),
+        "files": sorted(written.files),
+        "rows": {"train": len(written.job.train), "val": len(written.job.val)},
+        "supervised_tokens": sum(int(row.supervised.sum()) for row in written.job.train),
+        "steps": written.job.steps,
+        "cannot": [{"key": one.key, "value": one.value, "effect": one.effect} for one in written.losses],
+    }
+    if found is not None:
+        from tunewright.app.verify_export import verify as compare  # needs torch, which an export does not
+
+        answer["verified"] = compare(tool, written, folder, found)
+    return answer
+
+
+@dataclass(frozen=True)
+class Written:
+    """An export: the job it was made from, its files, and what the tool cannot be told."""
+
+    job: Job
+    files: Files
+    losses: tuple[Lost, ...]
+
+
+def write_export(tool: Tool, prepared: Prepared, reasons: Mapping[str, str], folder: Path) -> Written:
+    """Write what ``prepared`` asks for as a whole folder for ``tool``; one that is there is replaced."""
     asked = _with_whole_paths(prepared.recipe)
     job = _job(prepared, asked, reasons)
     losses = (*adjusted(asked, job.recipe), *tool.lost(job.recipe), *_without_validation(job))
     files, more = tool.files(job, losses)
     files["recipe.yaml"] = to_yaml(asked, reasons)
     write_folder(folder, lambda inside: _fill(inside, files))
-    return {
-        "tool": tool.name,
-        "folder": str(folder),
-        "files": sorted(files),
-        "rows": {"train": len(job.train), "val": len(job.val)},
-        "supervised_tokens": sum(int(row.supervised.sum()) for row in job.train),
-        "steps": job.steps,
-        "cannot": [{"key": one.key, "value": one.value, "effect": one.effect} for one in (*losses, *more)],
-    }
+    return Written(job, files, (*losses, *more))
 
 
-def _tool(name: str) -> Tool:
+def tool_named(name: str, flag: str = "--to") -> Tool:
     if name in TOOLS:
         return TOOLS[name]
     guess = nearest(name, TOOLS)
     raise UsageError(
-        f"--to {name}: expected one of {', '.join(TOOLS)}" + (f"; did you mean {guess}?" if guess else ""),
+        f"{flag} {name}: expected one of {', '.join(TOOLS)}" + (f"; did you mean {guess}?" if guess else ""),
         hint=f"tunewright export RUN --to {guess or 'trl'} -o DIR",
     )
 
 
-def _prepared(source: str, settings: dict[str, Any]) -> tuple[Prepared, dict[str, str]]:
+def read_source(source: str, settings: dict[str, Any]) -> tuple[Prepared, dict[str, str]]:
     """The run read and planned again, and why each value is what it is."""
     if Path(source).is_dir():
         run = open_run(Path(source))
@@ -106,7 +138,7 @@ def _whole(name: str) -> str:
     return str(Path(name).absolute()) if Path(name).exists() else name
 
 
-def _job(prepared: Prepared, recipe: Recipe, reasons: dict[str, str]) -> Job:
+def _job(prepared: Prepared, recipe: Recipe, reasons: Mapping[str, str]) -> Job:
     rows, val_rows = prepared.train.rows, prepared.val.rows
     spelt = resolved(recipe, rows=len(rows), val_rows=len(val_rows), max_length=prepared.facts.max_length)
     job = Job(spelt, total_steps(spelt, len(rows)), rows, val_rows, prepared.tokenizer, reasons=reasons)

@@ -38,7 +38,10 @@ MOST_TOKENS = 96
 
 @dataclass
 class General:
-    """Asks the base when something is needed and remembers its answers. ``tokens``: forwarded so far."""
+    """Asks the base when something is needed and remembers its answers.
+
+    ``tokens``: forwarded for all the answers it has, those of an earlier life included.
+    """
 
     base: Base
     folder: Path
@@ -49,12 +52,13 @@ class General:
     def __post_init__(self) -> None:
         file = self.folder / "general.json"
         if file.is_file():
-            self._answers = jsonio.loads(file.read_bytes())["answers"]
+            kept = jsonio.loads(file.read_bytes())
+            self._answers, self.tokens = kept["answers"], int(kept.get("tokens", 0))
 
     def probe(self, prepared: Prepared) -> tuple[TokenRow, ...]:
         """Token rows of the forgetting probe: the base's own answers and a plain text."""
         material = general_material(self._answer, probe_count=PROBE_ROWS, replay_count=0, seed=prepared.recipe.seed)
-        return _with_short_text(_tokens(prepared, material.probe))
+        return with_short_text(_tokens(prepared, material.probe))
 
     def replay(self, prepared: Prepared) -> tuple[TokenRow, ...]:
         """Rows to mix in by turns, more than one epoch takes; none when the recipe has no replay."""
@@ -86,11 +90,12 @@ class General:
             )
             self.tokens += answers.tokens
             self._answers |= dict(zip(new, _usable(answers), strict=True))
-            write_whole(self.folder / "general.json", jsonio.dumps({"answers": self._answers}))
+            kept = {"answers": self._answers, "tokens": self.tokens}
+            write_whole(self.folder / "general.json", jsonio.dumps(kept))
         return [self._answers[prompt] for prompt in prompts]
 
 
-def _with_short_text(rows: tuple[TokenRow, ...]) -> tuple[TokenRow, ...]:
+def with_short_text(rows: tuple[TokenRow, ...]) -> tuple[TokenRow, ...]:
     """The plain text cut to a quarter of what the answers are trained on, so that the answers decide the probe.
 
     A small model has the loss of a stranger on any plain text, and tuning moves that more than it moves its skills.

@@ -46,11 +46,18 @@ class Live:
         self._watch, self._stop_when, self._text_of_row = watch, stop_when, text_of_row
         self._live = LiveCurve("tunewright", total_steps=total_steps, config=recipe.model_dump())
         self._finding = ""
+        self.sure: list[Finding] = []
+        """What the last reading found that is to be acted on."""
 
     def remember(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take in what a run that is resumed had logged before, without saying anything."""
+        """Take in what a run that is resumed had logged before, without saying anything.
+
+        The stop rule sees every evaluation again, so that it ends the run where it would have ended it.
+        """
         for event in events:
             self._live.add(event)
+            if "eval_loss" in event and self._stop_when is not never:
+                self._stop_when(self._live.read())
 
     def on_event(self, event: Mapping[str, Any]) -> str:
         """Keep the event, show it, and say why to stop (empty: go on)."""
@@ -63,7 +70,8 @@ class Live:
 
     def _read(self, event: Mapping[str, Any]) -> str:
         diagnosis = self._live.read()
-        for finding in self._live.news(self._live.confirmed(diagnosis)):
+        self.sure = self._live.confirmed(diagnosis)
+        for finding in self._live.news(self.sure):
             self._tell(finding)
         return self._stop_when(diagnosis) if "eval_loss" in event else ""
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tunewright.app.lineage import record_of, remember
+from tunewright.app.next_edit import export_next, foreign_config, write_back
 from tunewright.app.past import tried_before
 from tunewright.app.request import with_settings
 from tunewright.app.runs import settings_of
+from tunewright.app.usual import usual_settings
+from tunewright.app.watch import Silent, Watch
 from tunewright.curve.read import read_curves
 from tunewright.data.read import read_rows
 from tunewright.data.sources import open_source
@@ -21,7 +27,7 @@ from tunewright.prescribe.table_next import next_from_table
 from tunewright.record.files import write_whole
 from tunewright.record.run import Run
 from tunewright.schema.curve import EMPTY, Curve
-from tunewright.schema.errors import DataError, UsageError
+from tunewright.schema.errors import DataError, EnvironmentMissing, UsageError
 from tunewright.schema.prescription import Prescription
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import make_recipe, to_yaml
@@ -37,6 +43,10 @@ def next_recipe(
     table: str = "",
     out: str = "",
     runs_dir: str | Path = "runs",
+    recipe: str = "",
+    to: str = "",
+    probe: bool = False,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """What to change for the next run, and the recipe with it changed. Returns the ``next`` JSON.
 
@@ -46,26 +56,44 @@ def next_recipe(
     out      : write the next recipe there (needs a run folder with its recipe); the run remembers it in next.json, so
                that what was predicted is scored when it has been trained
     runs_dir : where earlier runs are: what failed on the same data and model there is not prescribed again
+    recipe   : the config or script of another trainer that the run was made with: its settings are known from there,
+               and the prescription is written back into it, under ``edit`` (as a file where ``out`` names one)
+    to       : trl, unsloth, axolotl or llamafactory: write the next run for that trainer into the folder ``out``
+    probe    : where the curve leaves several causes open, ask the run's own rows and model: short trials that need
+               torch and leave no trace; the answers are under ``probes``, and what explains the run is acted on
+    watch    : told what is probed
     Raises UsageError when there is nothing to go by.
     """
     chosen: Policy = "guide" if policy == "guide" else "evidence"
     if policy not in POLICIES:
         raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
+    if recipe and not run:
+        raise UsageError(f"--recipe {recipe} says what a run was made with: expected the run or its log too")
     if table and run:
         raise UsageError("a run and --table are both given: choose one", hint=f"tunewright next --table {table}")
+    if probe:
+        _refuse_probe(run, data, table)
     case: Case | None = None
     if table:
         answer = _from_table(Path(table), chosen, data)
     elif run and data:
         answer = _from_grown_data(Path(run), data, chosen)
     elif run:
-        case = _case_of(Path(run), Path(runs_dir))
-        answer = _from_case(case, chosen)
+        foreign = foreign_config(recipe, to) if recipe else None
+        case = _case_of(Path(run), Path(runs_dir), {} if foreign is None else foreign.values)
+        case = _with_probes(case, Path(run), watch or Silent()) if probe else case
+        answer = _from_case(case, chosen) | (_probed(case) if probe else {})
+        if foreign is not None:
+            steps = None if case.curve is None else case.curve.total_steps
+            answer["edit"] = write_back(recipe, foreign, answer["prescription"], steps=steps, out=out)
+            return answer
     else:
         raise UsageError(
             "nothing to go by: expected a run, a log or --table",
             hint="tunewright next runs/train-1",
         )
+    if to:
+        return {**answer, "exported": export_next(answer["recipe"], answer["prescription"], to=to, out=out)}
     if out:
         answer["written"] = _write(answer["recipe"], answer["prescription"], Path(out))
         if run:
@@ -73,17 +101,47 @@ def next_recipe(
     return answer
 
 
-def _case_of(path: Path, runs_dir: Path) -> Case:
-    """Everything a prescription may look at: the curve read, the settings, and what was tried before."""
+def _refuse_probe(run: str | Path, data: str, table: str) -> None:
+    """Probes train on a run's own rows: a table, grown data and a bare log have none."""
+    if not run or data or table:
+        raise UsageError("--probe needs a run, and neither --table nor --data", hint="tunewright next RUN --probe")
+    if not _is_run(Path(run)):
+        raise UsageError(
+            f"{run}: --probe trains a little on the run's own rows, and there is no recipe.yaml here that names them",
+            hint=f"tunewright next {run}",
+        )
+    if find_spec("torch") is None:
+        raise EnvironmentMissing("--probe trains a few steps and needs torch", hint='pip install "tunewright[train]"')
+
+
+def _probed(case: Case) -> dict[str, Any]:
+    """The probes' answers, and which of them explains the run; None when none does."""
+    explains = next((answer.probe for answer in case.probes if answer.verdict == "fault"), None)
+    return {"probes": case.probes, "explained_by": explains}
+
+
+def _with_probes(case: Case, path: Path, watch: Watch) -> Case:
+    from tunewright.app.probing import probe_run  # torch comes with it
+
+    return replace(case, probes=probe_run(path, case, watch))
+
+
+def _case_of(path: Path, runs_dir: Path, settings: Mapping[str, Any]) -> Case:
+    """Everything a prescription may look at: the curve read, the settings, and what was tried before.
+
+    ``settings``: known from elsewhere, which win over what lies beside a log.
+    """
     run = Run(path.absolute())
     ours = _is_run(path)
     out_of_memory = ours and run.read().get("error_code") == "out_of_memory"
     curve = _curve_of(path, out_of_memory)
+    config, rows = settings_of(run) if ours else {**curve.config, **settings}, _rows_of(run)
     return Case(
         diagnosis=read_curve(curve),
         curve=curve,
-        config=settings_of(run) if ours else curve.config,
-        rows=_rows_of(run),
+        config=config,
+        rows=rows,
+        usual=usual_settings(config, rows, ours=ours),
         history=tried_before(run, runs_dir) if ours else (),
         out_of_memory=out_of_memory,
         record=record_of(runs_dir),

@@ -1,32 +1,109 @@
-"""report: one page, one card or one JSON from a run or tuning folder."""
+"""report: one page, one card, one picture or one JSON from a run, a tuning, or the log of another tool."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from tunewright.app.model_card import card_path, render_card
 from tunewright.record.files import write_whole
+from tunewright.record.find import MARKS, SERIES_MARK
+from tunewright.reporter.curve_section import run_figure
+from tunewright.reporter.document import series_figure
+from tunewright.reporter.figure import Figure
 from tunewright.reporter.html import render_html
-from tunewright.reporter.markdown import render_markdown
-from tunewright.reporter.view import View, read_view
+from tunewright.reporter.run_view import RunView, View, view_of_curve
+from tunewright.reporter.view import read_view
 from tunewright.schema import jsonio
 from tunewright.schema.errors import UsageError
 
-ENDINGS = {"html": "report.html", "md": "README.md", "json": "report.json"}
+FORMATS = ("html", "md", "json", "png", "svg")
+_BY_ENDING = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".png": "png", ".svg": "svg"}
 
 
-def report(source: str | Path, *, out: str | Path = "", format: str = "html") -> Path:
-    """Write the report and return where. Raises UsageError for an unknown format or a folder that is no run."""
-    if format not in ENDINGS:
-        raise UsageError(f"--format {format}: expected one of {', '.join(ENDINGS)}")
+@dataclass(frozen=True)
+class Written:
+    """Where the report is, and what was missing or damaged in the folder it was made from."""
+
+    path: Path
+    problems: tuple[str, ...]
+
+
+def report(source: str | Path, *, out: str | Path = "", format: str = "") -> Path:
+    """Write the report of a run, a tuning or a foreign log, and return where.
+
+    ``format``: html, md (the model card), json, png or svg (the curve); by default the ending of ``out``, else html.
+    Raises UsageError for an unknown format or a source that is neither, DataError for a log that cannot be read.
+
+    ``tw.report("runs/train-1", out="curve.png")``
+    """
+    return write_report(source, out=out, format=format).path
+
+
+def write_report(source: str | Path, *, out: str | Path = "", format: str = "") -> Written:
+    """:func:`report`, with what is wrong with the folder."""
+    kind = _format(format, out)
     folder = Path(source)
-    view = read_view(folder)
-    writers: dict[str, Callable[[View], str | bytes]] = {
-        "html": render_html,
-        "md": render_markdown,
-        "json": jsonio.document,
+    view = view_of(folder)
+    path = Path(out) if out else default_path(view, folder, kind)
+    makers: dict[str, Callable[[], str | bytes]] = {
+        "html": lambda: render_html(view),
+        "md": lambda: render_card(view, path),
+        "json": lambda: jsonio.document(view),
+        "png": lambda: _png(view),
+        "svg": lambda: _svg(view),
     }
-    content = writers[format](view)
-    path = Path(out) if out else folder / ENDINGS[format]
-    write_whole(path, content)
-    return path.absolute()
+    write_whole(path, makers[kind]())
+    return Written(path.absolute(), () if isinstance(view, RunView) and view.is_log else view.problems)
+
+
+def _format(asked: str, out: str | Path) -> str:
+    if asked and asked not in FORMATS:
+        raise UsageError(f"--format {asked}: expected one of {', '.join(FORMATS)}")
+    return asked or _BY_ENDING.get(Path(out).suffix.lower() if out else "", "html")
+
+
+def view_of(source: Path) -> View:
+    """The view of a run or tuning folder, or of the one log that is at ``source``."""
+    if any((source / mark).is_file() for mark in (SERIES_MARK, *MARKS)) or not source.exists():
+        return read_view(source)
+    from tunewright.app.diagnose import survey
+
+    found = survey([source]).reports
+    if len(found) > 1:
+        names = ", ".join(report.curve.path for report in found[:5])
+        raise UsageError(f"{source}: {len(found)} runs in it; a report is about one", hint=f"name one: {names}")
+    return view_of_curve(found[0].curve, found[0].diagnosis, found[0].prescription)
+
+
+def default_path(view: View, source: Path, kind: str) -> Path:
+    """Where a report goes unless told: into the run's folder, the card beside the adapter; of a log, here."""
+    if isinstance(view, RunView) and view.is_log:
+        return Path(f"{Path(view.path).stem or 'log'}-report.{kind}")
+    if kind == "md":
+        return card_path(source)
+    return source / ("report." + kind if kind in ("html", "json") else f"curve.{kind}")
+
+
+def curve_figure_of(view: View) -> Figure:
+    """The chart a picture shows: a run's curve, or the validation losses of a tuning's runs. Raises UsageError."""
+    if isinstance(view, RunView):
+        figure = run_figure(view, view.curve) if view.curve is not None else None
+    else:
+        figure = series_figure(view)
+    if figure is None:
+        raise UsageError(f"{view.path}: no curve to draw, nothing was logged", hint=f"tunewright report {view.path}")
+    return figure
+
+
+def _png(view: View) -> bytes:
+    from tunewright.reporter.picture import render_png
+
+    return render_png(curve_figure_of(view))
+
+
+def _svg(view: View) -> str:
+    from tunewright.reporter.svg import render_svg
+
+    return render_svg(curve_figure_of(view), standalone=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tunewright.app.diagnose import Report, report_on
+from tunewright.app.kept_rows import keep_end_rows
 from tunewright.app.lineage import prediction_json, scored_json
 from tunewright.app.live import Live, StopRule, never
+from tunewright.app.model_card import license_of, write_card
 from tunewright.app.offending_rows import token_texts
 from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
@@ -18,10 +22,13 @@ from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base
 from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.loop import run_pack
+from tunewright.engine.session import Session
+from tunewright.engine.trackers import Told, tell_trackers
+from tunewright.planner.machine import this_machine
 from tunewright.planner.steps import total_steps
 from tunewright.prescribe.promise import Promise
 from tunewright.record.files import write_whole
-from tunewright.record.run import STALE_AFTER_S, Run
+from tunewright.record.run import CHECK_FILE, STALE_AFTER_S, Run
 from tunewright.record.versions import versions
 from tunewright.schema.errors import Interrupted, TunewrightError
 from tunewright.schema.finding import Diagnosis
@@ -52,6 +59,7 @@ def describe_run(run: Run, prepared: Prepared, promise: Promise | None = None, *
     write_whole(run.path / "recipe.yaml", to_yaml(plan.recipe, {value.key: value.why for value in plan.values}))
     run.write("plan.json", {**_plan_without_recipe(plan)})
     run.write("prediction.json", prediction_json(plan.predicted, promise))
+    run.write(CHECK_FILE, prepared.check)
     run.update(
         model=plan.recipe.model,
         data=plan.recipe.data,
@@ -59,8 +67,16 @@ def describe_run(run: Run, prepared: Prepared, promise: Promise | None = None, *
         rows={"train": len(prepared.dataset.train), "val": len(prepared.dataset.val)},
         tokens_per_row=prepared.tokens_per_row,
         versions=versions(VERSIONS_OF),
+        machine=_machine(),
+        base_license=license_of(plan.recipe.model),
         **about,
     )
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    """This machine, asked once: it takes a moment."""
+    return {**vars(this_machine()), "system": platform.platform(aliased=True, terse=True)}
 
 
 def _plan_without_recipe(plan: Plan) -> dict[str, Any]:
@@ -69,13 +85,19 @@ def _plan_without_recipe(plan: Plan) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Task:
-    """One run to make: its folder, plan and rows, what may end it early, and what it is called while it works."""
+    """One run to make: its folder, plan and rows, what may end it early, and what it is called while it works.
+
+    ``kept_at``: steps whose checkpoints stay, for other runs to begin at. ``end_rows``: keep the losses of the
+    validation rows at its last evaluation, for paired comparisons.
+    """
 
     run: Run
     plan: Plan
     work: Work
     stop_when: StopRule = never
     label: str = ""
+    kept_at: frozenset[int] = frozenset()
+    end_rows: bool = False
 
     @property
     def called(self) -> str:
@@ -95,6 +117,7 @@ class Task:
             replay_rows=work.replay_rows,
             probe=work.probe,
             run=self.run,
+            kept_at=self.kept_at,
         )
 
 
@@ -150,6 +173,11 @@ def run_packed(
         heart.beat()
         return making[place].live.on_event(event)
 
+    def on_boundary(session: Session) -> None:
+        for slot in session.slots:
+            if slot.over() and tasks[slot.index].end_rows:
+                keep_end_rows(tasks[slot.index].run, slot.row_nll_n, slot.row_tokens_n)
+
     def on_done(place: int, result: TrainResult | TunewrightError) -> None:
         ends[place] = making[place].end(result)
         on_ended(place, ends[place])
@@ -163,6 +191,7 @@ def run_packed(
             slots=slots,
             on_event=on_event,
             on_done=on_done,
+            on_boundary=on_boundary,
             should_stop=watch.should_stop,
             resume=resume,
             resume_hint=resume_hint,
@@ -211,6 +240,10 @@ class _Making:
         came = {key: answer[key] for key in CAME}
         run.write("prediction.json", scored_json(run.read("prediction.json"), came, report))
         run.update(status="finished", ended=time.time(), result=answer)
+        write_card(run)
+        findings = tuple(one for one in report.diagnosis.findings if one.severity != "info")
+        told = Told(result.steps, report.diagnosis.health, findings, {})
+        tell_trackers(self.task.plan.recipe, run.path, told)
         return answer
 
     def break_off(self, error: TunewrightError) -> None:
@@ -262,6 +295,7 @@ def train_json(run: Run, result: TrainResult, diagnosis: Diagnosis, *, seconds: 
         "steps": result.steps,
         "best_step": result.best_step,
         "tokens": {"train": result.tokens_train, "eval": result.tokens_eval},
+        **_inherited(result),
         "seconds": seconds,
         "train_seconds": result.train_seconds,
         "tokens_per_s": result.tokens_per_s,
@@ -271,6 +305,12 @@ def train_json(run: Run, result: TrainResult, diagnosis: Diagnosis, *, seconds: 
         "stopped_because": result.stopped_because,
         "adapter": str(run.best),
     }
+
+
+def _inherited(result: TrainResult) -> dict[str, Any]:
+    """Of the tokens, those that the run it began from had spent; nothing for a run that began by itself."""
+    train, evaluated = result.tokens_inherited
+    return {"tokens_inherited": {"train": train, "eval": evaluated}} if train else {}
 
 
 def same_data(run: Run, sha256: str | Mapping[str, str]) -> bool:

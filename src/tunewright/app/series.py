@@ -50,6 +50,13 @@ def decide(folder: Run, watch: Watch, text: str) -> None:
         file.write(line)
 
 
+def told_before(folder: Run) -> list[str]:
+    """What an earlier life of the series decided, in its words; a line cut off by a kill is left out."""
+    path = folder.path / "decisions.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    return [str(jsonio.loads(line)["text"]) for line in lines]
+
+
 def resume_command(command: str, otherwise: str) -> str:
     """The command that goes on with what ``command`` began."""
     return f"{command or otherwise} --resume".replace("--resume --resume", "--resume")

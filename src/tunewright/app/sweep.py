@@ -182,11 +182,12 @@ class _Sweep:
             return
         base = self._base_of(cells[0])
         general = General(base, self.folder.path, self.watch)
+        asked_before = general.tokens
         tasks = [
             Task(self._run(cell), cell.prepared.plan, work_for(cell.prepared, general), label=cell.label)
             for cell in cells
         ]
-        self.forwarded += general.tokens
+        self.forwarded += general.tokens - asked_before
 
         def on_ended(place: int, ended: dict[str, Any] | TunewrightError) -> None:
             if not isinstance(ended, Interrupted):

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.app.general import General
+from tunewright.app.launch import resume_launched
 from tunewright.app.lineage import lineage_of
 from tunewright.app.prepare import Prepared, prepare, prepare_settings
+from tunewright.app.probed_run import RunProbes
 from tunewright.app.request import Request
 from tunewright.app.run_one import Work, describe_run, run_one, same_data
 from tunewright.app.watch import Silent, Watch
@@ -16,6 +18,7 @@ from tunewright.planner.cost import rows_with_replay
 from tunewright.record.run import create_run, free_name, open_run
 from tunewright.schema.errors import UsageError
 from tunewright.schema.recipe_io import read_settings
+from tunewright.trainers.tools import TOOLS
 
 
 def train(
@@ -45,8 +48,10 @@ def train(
     else:
         describe_run(run, prepared, lineage.promise, **lineage.about)
     base = load_recipe_base(prepared, watch)
+    probes = RunProbes(prepared, base, watch).start()
     work = work_for(prepared, General(base, run.path, watch))
-    return run_one(run, prepared.plan, work, base, watch)
+    answer = run_one(run, prepared.plan, work, base, watch)
+    return probes.end(run, answer)
 
 
 def resume(run_path: str | Path, *, watch: Watch | None = None) -> dict[str, Any]:
@@ -60,6 +65,8 @@ def resume(run_path: str | Path, *, watch: Watch | None = None) -> dict[str, Any
         raise UsageError(
             f"{run.path}: the run is finished, there is nothing to resume", hint=f"tunewright diagnose {run.path}"
         )
+    if run.read().get("trainer") in TOOLS:
+        return resume_launched(run, watch)
     recipe_file = run.path / "recipe.yaml"
     if not recipe_file.is_file():
         raise UsageError(
@@ -73,7 +80,8 @@ def resume(run_path: str | Path, *, watch: Watch | None = None) -> dict[str, Any
         )
     base = load_recipe_base(prepared, watch)
     work = work_for(prepared, General(base, run.path, watch))
-    return run_one(run, prepared.plan, work, base, watch, resume=True)
+    answer = run_one(run, prepared.plan, work, base, watch, resume=True)
+    return RunProbes(prepared, base, watch).end(run, answer)
 
 
 def load_recipe_base(prepared: Prepared, watch: Watch) -> Base:

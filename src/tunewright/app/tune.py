@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tunewright.app.exam import Examined, examine_run, questions_for
-from tunewright.app.general import PROBE_ROWS, General
-from tunewright.app.live import StopRule, never
-from tunewright.app.prepare import Prepared, prepare, replanned
+from tunewright.app.prepare import Prepared, prepare
 from tunewright.app.report import report
 from tunewright.app.request import Request
-from tunewright.app.run_one import describe_run, read_run, run_one
-from tunewright.app.series import about_series, decide, open_series, resume_command, unfinished_series
-from tunewright.app.train import load_recipe_base, work_for
+from tunewright.app.sealed import Sealed, look_once
+from tunewright.app.series import about_series, decide, open_series, resume_command, told_before, unfinished_series
+from tunewright.app.tuning_domain import Domain, Learned, learn_domain, plan_domain
+from tunewright.app.tuning_runs import TuningRuns, slots_for
 from tunewright.app.watch import Silent, Watch
-from tunewright.doctor.thresholds import FORGETTING_NATS
-from tunewright.engine.base import Base
-from tunewright.planner.cost import rows_with_replay
-from tunewright.planner.steps import evaluation_steps, total_steps
+from tunewright.planner.sources import GIVEN
 from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.promise import Promise, promise_of
-from tunewright.record.run import Run, create_run
+from tunewright.record.run import Run
 from tunewright.schema import jsonio
 from tunewright.schema.errors import Interrupted, UsageError
-from tunewright.schema.facts import RunSummary
-from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
-from tunewright.tuner.budget import FORWARD_WEIGHT, Budget, Spent, default_budget, parse_budget
-from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning
+from tunewright.tuner.budget import Budget, Spent, default_budget, parse_budget
+from tunewright.tuner.order import Order
+from tunewright.tuner.scout import Scouted, scout
+from tunewright.tuner.scouting import LAST_SHARE, Setting
+from tunewright.tuner.tuning import PLANNED, Goal, Outcome, Step, Tuning, choose
 from tunewright.tuner.tuning import tune as tune_runs
 
-GOALS = ("balanced", "eval")
+NOTHING = Learned("", (), Spent(), {})
+"""What comes of no domain text."""
+GOALS: tuple[Goal, ...] = get_args(Goal)
 
 
 def tune(
@@ -45,6 +44,7 @@ def tune(
     goal: str = "balanced",
     budget: str = "",
     resume: bool = False,
+    domain: str = "",
     runs_dir: str | Path = "runs",
     name: str = "",
     watch: Watch | None = None,
@@ -53,6 +53,8 @@ def tune(
 ) -> dict[str, Any]:
     """A series of runs toward the sweet spot, the exam of the best one, and the report. Returns the ``tune`` JSON.
 
+    ``domain``: raw text of the subject, for a stage before the instructions where its volume or its gain asks for one.
+
     ``tw.tune("rows.jsonl", model="Qwen/Qwen3-0.6B", budget="30m")``
     """
     if goal not in GOALS:
@@ -60,13 +62,18 @@ def tune(
     runs_dir = Path(runs_dir)
     # what a tuning starts from does not change while it goes on: later runs, its own too, are not learned from
     before = float(unfinished_series(runs_dir, "tune", name).read().get("started", 0.0)) if resume else None
-    prepared = prepare(request or Request(data=data, settings=settings), runs_dir=runs_dir, before=before)
+    request = request or Request(data=data, settings=settings)
+    prepared = prepare(request, runs_dir=runs_dir, before=before)
     if not prepared.val.rows:
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
     allowed = _budget(prepared, budget)
+    prepared = _within(prepared, allowed, request, runs_dir, before)
+    text = plan_domain(domain, prepared) if domain else None
     folder = open_series(runs_dir, "tune", name=name, resume=resume, command=command)
     try:
-        return _Tuning(folder, prepared, goal, allowed, watch or Silent()).go()
+        return _Tuning(
+            folder, prepared, "eval" if goal == "eval" else "balanced", allowed, watch or Silent(), text
+        ).go()
     except Interrupted as error:
         folder.update(status="interrupted")
         raise Interrupted(error.message, hint=resume_command(command, "tunewright tune ...")) from None
@@ -75,8 +82,28 @@ def tune(
 def _budget(prepared: Prepared, text: str) -> Budget:
     """What the user allows, or the default for data of this size."""
     if text:
-        return parse_budget(text, prepared.train.tokens)
+        allowed = parse_budget(text, prepared.train.tokens)
+        if min(allowed.tokens, allowed.seconds, allowed.runs) <= 0:
+            raise UsageError(f"--budget {text}: nothing may be spent, so nothing can be trained", hint="--budget 1runs")
+        return allowed
     return default_budget(len(prepared.train.rows), prepared.train.tokens)
+
+
+def _within(prepared: Prepared, allowed: Budget, request: Request, runs_dir: Path, before: float | None) -> Prepared:
+    """The plan made for what the budget can pay: a run of at most half of it, with the batch that suits that length.
+
+    Half, because the other half finds out which run it should be. Epochs that the user set are left to the tuner.
+    """
+    epochs = max(1.0, round(LAST_SHARE * allowed.tokens / max(1, prepared.train.tokens), 1))
+    planned = next(value for value in prepared.plan.values if value.key == "num_train_epochs")
+    if planned.source == GIVEN or prepared.recipe.max_steps is not None or epochs >= planned.value:
+        return prepared
+    shorter = replace(request, settings={**request.settings, "num_train_epochs": epochs})
+    made = prepare(shorter, runs_dir=runs_dir, before=before)
+    why = f"{epochs:g}: half of the budget ({allowed.said}). {planned.why}"
+    cut = replace(planned, value=epochs, why=why)
+    values = tuple(cut if value.key == planned.key else value for value in made.plan.values)
+    return replace(made, plan=replace(made.plan, values=values))
 
 
 @dataclass
@@ -85,30 +112,27 @@ class _Tuning:
 
     folder: Run
     first: Prepared
-    goal: str
+    goal: Goal
     budget: Budget
     watch: Watch
+    domain: Domain | None = None
 
     def go(self) -> dict[str, Any]:
         started_s = time.perf_counter()
+        self.told = told_before(self.folder)
+        self.parent: Step | None = None
         self._show_plan()
-        self.base: Base = load_recipe_base(self.first, self.watch)
-        self.general = General(self.base, self.folder.path, self.watch)
-        self.prepared: dict[str, Prepared] = {}
         self.tell(f"budget: {self.budget.said}")
-        tuning = tune_runs(
-            self.first.recipe,
-            run=self.run,
-            cost_of=self.cost_of,
-            budget=self.budget,
-            goal="eval" if self.goal == "eval" else "balanced",
-            rows=len(self.first.dataset.train),
-            tell=self.tell,
-            on_step=self.write,
+        # forgetting is measured on answers, which raw text does not train
+        probed = self.goal == "balanced" and self.first.recipe.stage == "sft"
+        self.runs = TuningRuns(
+            self.folder, self.first, self.watch, probed=probed, slots=slots_for(self.first), promise=self._promise
         )
+        tuning = self._series(self._scout(self._learn_domain()))
+        sealed = self._look_once(tuning)
         self.tell(f"stopped: {tuning.stopped_because}")
         examined = self._exam(tuning)
-        return self._finish(tuning, examined, time.perf_counter() - started_s)
+        return self._finish(tuning, examined, sealed, time.perf_counter() - started_s)
 
     def _show_plan(self) -> None:
         recipe, cost = self.first.recipe, self.first.plan.predicted
@@ -121,48 +145,59 @@ class _Tuning:
         for warning in self.first.plan.warnings:
             self.tell(f"note: {warning}")
 
-    @property
-    def _probes(self) -> bool:
-        """Whether runs are watched for forgetting: it is measured on answers, which raw text does not train."""
-        return self.goal == "balanced" and self.first.recipe.stage == "sft"
+    def _learn_domain(self) -> Learned:
+        """The stage before the instructions, where there is raw text and its volume asks for one."""
+        if self.domain is None:
+            return NOTHING
+        for stage in self.domain.stages:
+            self.tell(f"stage: {stage.name}: {stage.why}")
+        if not self.domain.wanted:
+            return NOTHING
+        learned = learn_domain(self.domain, self.first.recipe, self.runs, self.budget, self.tell)
+        if learned.adapter:
+            self.runs.slots = 1  # an adapter that is gone on with trains alone
+        return learned
 
-    def cost_of(self, recipe: Recipe) -> Costs:
-        """What a run of this recipe would take, evaluations at half weight."""
-        rows = len(self.first.train.rows)
-        steps = total_steps(recipe, rows_with_replay(rows, recipe))
-        evaluations = len(evaluation_steps(recipe, steps))
-        evaluated = self.first.val.tokens + (PROBE_ROWS * self.first.tokens_per_row if self._probes else 0.0)
-        train = steps * recipe.effective_batch_size * self.first.tokens_per_row
-        tokens = train + FORWARD_WEIGHT * evaluations * evaluated
-        return Costs(tokens, tokens / self._speed if self._speed else 0.0)
+    def _scout(self, learned: Learned) -> Scouted:
+        """Short runs that settle rate and length, where they can share a base; else the plan as it is."""
+        recipe, rows = self.first.recipe, len(self.first.dataset.train)
+        self.stages = [learned.said] if learned.said else []
+        if learned.adapter:
+            recipe = recipe.changed(init_adapter=learned.adapter)
+        given = frozenset(value.key for value in self.first.plan.values if value.source == GIVEN)
+        setting = Setting(recipe, self.runs.prices, self.budget, self.goal, rows, given, learned.spent, learned.steps)
+        if recipe.method == "full":
+            self.tell("no probes: full fine-tuning changes the base itself, so runs cannot share it")
+            return Scouted(recipe, (), PLANNED, (), Spent())
+        return scout(setting, make=self.runs.make, tell=self.tell, on_step=self.write)
 
-    _speed: float = 0.0  # tokens per second of the last run
-    _best: Step | None = None  # the best run so far
+    def _series(self, scouted: Scouted) -> Tuning:
+        """The run that scouting arrived at, and what its reading asks for after it."""
+        return tune_runs(
+            scouted.first,
+            run=self._run,
+            cost_of=lambda recipe: self.runs.prices()(recipe),
+            budget=self.budget,
+            goal=self.goal,
+            rows=len(self.first.dataset.train),
+            before=scouted.steps,
+            spent=scouted.spent,
+            changes=scouted.changes,
+            why=scouted.why,
+            longest=scouted.longest,
+            tell=self.tell,
+            on_step=self.write,
+        )
 
-    def run(self, name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
-        """Run one recipe, or read it from its folder when an earlier start of this tuning finished it."""
-        prepared = replanned(self.first, recipe, changes)
-        self.prepared[name] = prepared
-        run = Run(self.folder.path / name)
-        if run.status() != "finished":
-            self._train(run, prepared, changes, why)
-        return self._outcome(run, prepared)
-
-    def _train(self, run: Run, prepared: Prepared, changes: tuple[Change, ...], why: str) -> None:
-        resume = run.path.exists()
-        if not resume:
-            create_run(self.folder.path, run.name, about={"tuning": str(self.folder.path)})
-        describe_run(run, prepared, self._promise(changes), changed=changes, why=why)
-        work = work_for(prepared, self.general, probe=self._probes)
+    def _run(self, name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
         # a run that clearly forgets ends early: its tokens are better spent on the next
-        stop_when = forgetting_stop() if self._probes else never
-        run_one(run, prepared.plan, work, self.base, self.watch, resume=resume, stop_when=stop_when)
+        return self.runs.make([Order(name, recipe, "run", changes, why, ends_on=("forgetting",))])[0]
 
     def _promise(self, changes: tuple[Change, ...]) -> Promise | None:
-        """What the changes promise of the next run: they are always made to the best one so far."""
-        if self._best is None:
+        """What the changes promise of the next run: they are always made to the best whole run so far."""
+        if self.parent is None:
             return None
-        outcome = self._best.outcome
+        outcome = self.parent.outcome
         return promise_of(
             changes,
             parent=str(self.folder.path / outcome.name),
@@ -170,31 +205,19 @@ class _Tuning:
             least_gain=least_gain(outcome.curve),
         )
 
-    def _outcome(self, run: Run, prepared: Prepared) -> Outcome:
-        reading = read_run(run)
-        curve, diagnosis = reading.curve, reading.diagnosis
-        result = run.read()["result"]
-        self._speed = float(result["tokens_per_s"] or 0.0)
-        summary = RunSummary(
-            name=run.name,
-            config=prepared.recipe.model_dump(),
-            eval_loss=_number(result["eval_loss"]),
-            base_eval_loss=_number(result["base_eval_loss"]),
-            best_epoch=result["best_step"] / max(1, prepared.plan.predicted.steps_per_epoch),
-            forgetting=_number(result["forgetting"]),
-            health=diagnosis.health,
-        )
-        asked, self.general.tokens = self.general.tokens, 0
-        spent = Spent(result["tokens"]["train"], result["tokens"]["eval"] + asked, float(result["seconds"]), runs=1)
-        return Outcome(run.name, prepared.recipe, summary, diagnosis, curve, spent, result["stopped_because"])
-
     def tell(self, text: str) -> None:
-        """Say one decision and keep it in decisions.jsonl."""
+        """Say one decision and keep it in decisions.jsonl, where a tuning that goes on finds its own words again."""
+        if self.told and self.told[0] == text:
+            self.told.pop(0)
+            self.watch.say(text)
+            return
+        self.told = []
         decide(self.folder, self.watch, text)
 
     def write(self, steps: Sequence[Step], best: Step | None, **final: Any) -> None:
         """tuning.json as far as it has come."""
-        self._best = best
+        whole = tuple(step for step in steps if step.phase == "run")
+        self.parent = choose(whole, self.goal) if whole else None
         self.folder.write("tuning.json", {**self._about(), **tuning_json(self.folder.path, steps, best), **final})
 
     def _about(self) -> dict[str, Any]:
@@ -203,14 +226,31 @@ class _Tuning:
 
     def _exam(self, tuning: Tuning) -> Examined:
         best = tuning.best.outcome
-        prepared = self.prepared[best.name]
+        prepared = self.runs.prepared[best.name]
         questions = questions_for(prepared.recipe, prepared.dataset)
         run = Run(self.folder.path / best.name)
-        return examine_run(run, prepared.recipe, self.base, prepared.dataset, questions, self.watch)
+        return examine_run(run, prepared.recipe, self.runs.base, prepared.dataset, questions, self.watch)
 
-    def _finish(self, tuning: Tuning, examined: Examined, seconds: float) -> dict[str, Any]:
+    def _look_once(self, tuning: Tuning) -> Sealed | None:
+        """The loss on the sealed test rows, now that everything is chosen."""
+        best = tuning.best.outcome
+        sealed = look_once(Run(self.folder.path / best.name), self.runs.prepared[best.name], self.runs.base)
+        chosen = f"{best.name} was chosen by the loss on {len(self.first.val.rows)} validation rows"
+        if sealed is None:
+            self.tell(f"{chosen}; no test rows were kept aside (--test FILE seals some for one look at the end)")
+            return None
+        self.tell(
+            f"{chosen}; on {sealed.rows} sealed test rows, looked at once, its loss is {sealed.loss:.4f} ± "
+            f"{sealed.standard_error:.4f}"
+        )
+        return sealed
+
+    def _finish(self, tuning: Tuning, examined: Examined, sealed: Sealed | None, seconds: float) -> dict[str, Any]:
+        forwarded = tuning.spent.eval_tokens + examined.tokens + (sealed.tokens if sealed else 0)
         final = {
-            "tokens": {"train": tuning.spent.train_tokens, "eval": tuning.spent.eval_tokens + examined.tokens},
+            "tokens": {"train": tuning.spent.train_tokens, "eval": forwarded},
+            "test": sealed,
+            "stages": self.stages,
             "seconds": seconds,
             "stopped_because": tuning.stopped_because,
             "exam": examined.result,
@@ -222,24 +262,6 @@ class _Tuning:
             **jsonio.plain({**tuning_json(self.folder.path, tuning.steps, tuning.best), **final}),
             "report": str(page),
         }
-
-
-def forgetting_stop(evaluations: int = 2) -> StopRule:
-    """A stop rule: forgetting above the threshold at so many evaluations in a row."""
-    seen = [0]
-
-    def rule(diagnosis: Diagnosis) -> str:
-        seen[0] = seen[0] + 1 if diagnosis.has("forgetting") else 0
-        if seen[0] < evaluations:
-            return ""
-        above = f"forgetting above {FORGETTING_NATS.value} nats per token"
-        return f"old skills are being lost: {above} at {seen[0]} evaluations in a row"
-
-    return rule
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else jsonio.number(value)
 
 
 def tuning_json(folder: Path, steps: Sequence[Step], best: Step | None) -> dict[str, Any]:
@@ -261,6 +283,9 @@ def _run_json(folder: Path, step: Step) -> dict[str, Any]:
     return {
         "run": str(folder / outcome.name),
         "name": outcome.name,
+        "phase": step.phase,
+        "learning_rate": outcome.recipe.learning_rate,
+        "epochs": outcome.recipe.num_train_epochs,
         "changed": step.changes,
         "why": step.why,
         "eval_loss": outcome.summary.eval_loss,

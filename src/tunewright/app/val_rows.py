@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from tunewright.app.kept_rows import FILE, kept_rows
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base, load_base
 from tunewright.engine.evaluate import row_losses
 from tunewright.engine.export import load_tuned
 from tunewright.record.run import Run
-from tunewright.schema import jsonio
 from tunewright.schema.recipe import Recipe
-from tunewright.tuner.ranking import RowLosses
 
-FILE = "val_rows.json"
+__all__ = ["FILE", "kept_rows", "measure_rows"]
 
 
 def measure_rows(run: Run, recipe: Recipe, base: Base, rows: Sequence[TokenRow]) -> int:
@@ -37,11 +34,3 @@ def measure_rows(run: Run, recipe: Recipe, base: Base, rows: Sequence[TokenRow])
             pack.detach()
     run.write(FILE, {"rows": [row.number for row in rows], "nats": nats_n, "tokens": tokens_n})
     return sum(len(row.ids) for row, tokens in zip(rows, tokens_n, strict=True) if tokens)
-
-
-def kept_rows(run: Run) -> RowLosses | None:
-    """What :func:`measure_rows` kept; None when nothing was."""
-    kept = run.read(FILE)
-    if not kept:
-        return None
-    return RowLosses(np.array([jsonio.number(nats) for nats in kept["nats"]]), np.array(kept["tokens"]))

@@ -11,18 +11,30 @@ from types import TracebackType
 
 import click
 
-from tunewright.cli import export_verb, read_verbs, run_verbs, sweep_verb
+from tunewright.cli import board_verb, export_verb, model_verbs, read_verbs, run_verbs, runs_verbs, sweep_verb
 from tunewright.schema import jsonio
 from tunewright.schema.errors import EnvironmentMissing, Exit, TunewrightError, UsageError
 
-EXTRA_OF = dict.fromkeys(("torch", "transformers", "peft", "tokenizers", "accelerate", "datasets"), "train")
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "transformers", "peft", "tokenizers", "accelerate", "datasets"), "train"),
+    "matplotlib": "plots",
+}
+EXTRA_OF |= dict.fromkeys(("starlette", "uvicorn"), "board")
 """Packages that only some verbs need, and the extra of ours that installs them."""
 
 app = click.Group(
     "tunewright",
     help="Fine-tuning of language models that finds its own sweet spot.",
     epilog="Try: tunewright tune demo",
-    commands=[*run_verbs.VERBS, sweep_verb.sweep, *read_verbs.VERBS, export_verb.export],
+    commands=[
+        *run_verbs.VERBS,
+        sweep_verb.sweep,
+        *model_verbs.VERBS,
+        *read_verbs.VERBS,
+        *runs_verbs.VERBS,
+        export_verb.export,
+        board_verb.board,
+    ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -25,9 +25,28 @@ def check_text(answer: Mapping[str, Any], *, coloured: bool = False) -> str:
         head = f"{SIGNS[fault['severity']]} {fault['fault']}{part} ({fault['count']}): "
         lines += hanging(head, one_line(fault["why"]), width())
         lines += hanging("    ", fault["fix"], width())
+    lines += _probed(answer["probe"]) if "probe" in answer else []
     lines += [f"row {mask['row']}: {mask_text(mask['pieces'], coloured=coloured)}" for mask in answer.get("masks", ())]
     lines += [f"dropped row {one['row']}: {', '.join(one['faults'])}" for one in answer.get("dropped", ())]
     return "\n".join([*lines, "ok" if answer["ok"] else "not ready: mend what is marked x before training"])
+
+
+def _probed(probe: Any) -> list[str]:
+    """What the model says of the rows: figures first, then what they mean."""
+    gain, gap, shift = probe.gain, probe.template, probe.shift
+    lines = []
+    if gain:
+        lines.append(
+            f"asked {gain.rows} rows: {gain.loss:.3f} nats a token; behind another row's prompt "
+            f"{gain.nats:+.3f} \u00b1 {gain.error:.3f}"
+        )
+    if shift:
+        lines.append(f"validation rows: {shift.val:.3f} nats a token, {shift.relative:+.1%} (z {shift.z:.1f})")
+    if gap:
+        lines.append(f"template in use: {gap.nats:+.3f} \u00b1 {gap.error:.3f} nats a token over {gap.other}")
+    for finding in probe.findings:
+        lines += hanging(f"{SIGNS[finding.severity]} {finding.symptom}: ", one_line(finding.why), width())
+    return lines + [f"cannot tell: {one.symptom}: {one_line(one.because)}" for one in probe.abstained]
 
 
 def _figures(answer: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ def switch(*flags: str, name: str, about: str) -> Decorator:
 
 
 data = click.argument("data", metavar="DATA")
+data_or_tuning = click.argument("data", metavar="[DATA|TUNING]", default="")
 optional_data = click.argument("data", metavar="[DATA|RECIPE]", default="")
 model = text("--model", "model", "a Hub name, a folder, or a bundled model", metavar="NAME")
 val = text("--val", "val", "validation file; else rows are held out", metavar="FILE")

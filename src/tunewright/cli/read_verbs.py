@@ -1,9 +1,9 @@
-"""The verbs that only read files: watch, diagnose, next, report, runs, explain, env. None of them imports torch."""
+"""The verbs that only read files: watch, diagnose, next, report, explain, env. None of them imports torch."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,36 +69,69 @@ def watch(run: str, once: bool, as_json: bool) -> int:
     o.text("--policy", "policy", "evidence or guide", default="evidence"),
     o.text("--data", "data", "the data has grown to this file", metavar="NEW"),
     o.text("--table", "table", "runs typed by hand, as CSV", metavar="CSV"),
-    o.text("--out", "out", "write the next recipe to this file", metavar="FILE"),
+    o.text(
+        "--recipe", "recipe", "the config of another trainer it was made with, to write the change into", metavar="FILE"
+    ),
+    o.text("--to", "to", "write the next run for trl, unsloth, axolotl or llamafactory", metavar="TOOL"),
+    o.switch("--probe", name="probe", about="try out what the curve leaves open, in short trials"),
+    o.text("--out", "out", "write the next recipe (the edited config, the run for TOOL) there", metavar="FILE"),
     o.runs_dir,
     o.as_json,
+    o.quiet,
+    o.no_progress,
     name="next",
     example="tunewright next --table runs.csv --policy guide",
 )
-def next_(run: str, policy: str, data: str, table: str, out: str, runs_dir: Path, as_json: bool) -> int:
+def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
     """The next recipe: what to change, from what to what, why, and who says so."""
     from tunewright.app.next_recipe import next_recipe
     from tunewright.cli.show import next_text
+    from tunewright.cli.show_export import edit_text, export_text
+    from tunewright.cli.talk import Terminal
 
-    answer = next_recipe(run, policy=policy, data=data, table=table, out=out, runs_dir=runs_dir)
-    emit(answer, next_text(answer), as_json=as_json)
+    speaking = Terminal(quiet=quiet, progress=not no_progress)
+    if probe:
+        speaking.listen_for_interrupt()
+    answer = next_recipe(run, probe=probe, watch=speaking, **given)
+    text = next_text(answer)
+    text += f"\n{edit_text(answer['edit'])}" if "edit" in answer else ""
+    text += f"\n{export_text(answer['exported'])}" if "exported" in answer else ""
+    emit(answer, text, as_json=as_json)
     return Exit.OK
 
 
 @o.verb(
-    click.argument("source", metavar="RUN|TUNING"),
+    click.argument("source", metavar="RUN|TUNING|LOG"),
     click.option("-o", "--out", default="", metavar="FILE", help="file to write; else report.html in the folder"),
-    o.text("--format", "form", "html, md or json", default="html"),
+    o.text("--format", "form", "html, md (the model card), json, png or svg (the curve); else by the file's ending"),
+    o.switch("--check", name="check", about="check the model card against the records; exit 1 when it falls short"),
     o.as_json,
     example="tunewright report runs/tune-1 -o report.html",
 )
-def report(source: str, out: str, form: str, as_json: bool) -> int:
+def report(source: str, out: str, form: str, check: bool, as_json: bool) -> int:
     """One self-contained page: the curve, the findings, the runs, the exam, every setting with its reason."""
-    from tunewright.app.report import report as use_case
+    if check:
+        return _check_card(source, out, as_json)
+    from tunewright.app.report import write_report
+    from tunewright.reporter.words import one_line
 
-    path = use_case(source, out=out, format=form)
-    emit({"report": str(path)}, str(path), as_json=as_json)
+    written = write_report(source, out=out, format=form)
+    for problem in () if as_json else written.problems:
+        sys.stderr.write(f"note: {one_line(problem)}\n")
+    problems = {"problems": written.problems} if written.problems else {}
+    emit({"report": str(written.path), **problems}, str(written.path), as_json=as_json)
     return Exit.OK
+
+
+def _check_card(source: str, card: str, as_json: bool) -> int:
+    from tunewright.app.model_card import check_card
+    from tunewright.reporter.words import plural
+
+    checked = check_card(source, file=card)
+    lines = [f"{checked.card}:{one.line}: {one.text}" for one in checked.complaints]
+    lines.append(plural(len(lines), "complaint") if lines else f"{checked.card}: ok")
+    emit(checked, "\n".join(lines), as_json=as_json)
+    return Exit.BAD_ANSWER if checked.complaints else Exit.OK
 
 
 @o.verb(click.argument("code", metavar="CODE|SYMPTOM|RULE"), example="tunewright explain overfit")
@@ -121,55 +154,4 @@ def env(as_json: bool) -> int:
     return Exit.OK
 
 
-@o.verb(o.runs_dir, o.as_json, name="ls")
-def runs_ls(runs_dir: Path, as_json: bool) -> int:
-    """All runs, oldest first."""
-    from tunewright.app.runs import list_runs
-    from tunewright.cli.show import runs_text
-
-    answer = list_runs(runs_dir)
-    emit({"runs": answer}, runs_text(answer), as_json=as_json)
-    return Exit.OK
-
-
-@o.verb(click.argument("run", metavar="RUN"), o.as_json, name="show")
-def runs_show(run: str, as_json: bool) -> int:
-    """One run: settings, result, findings."""
-    from tunewright.app.runs import show_run
-    from tunewright.cli.show import folder_text
-
-    answer = show_run(run)
-    emit(answer, "" if as_json else folder_text(run), as_json=as_json)
-    return Exit.OK
-
-
-@o.verb(click.argument("paths", nargs=-1, required=True, metavar="RUN RUN..."), o.as_json, name="compare")
-def runs_compare(paths: tuple[str, ...], as_json: bool) -> int:
-    """Only what differs between runs, and how they ended."""
-    from tunewright.app.runs import compare_runs
-    from tunewright.cli.show import compare_text
-
-    if len(paths) < 2:
-        raise UsageError("runs compare: expected at least two run folders", hint="tunewright runs ls")
-    answer = compare_runs(paths)
-    emit(answer, compare_text(answer), as_json=as_json)
-    return Exit.OK
-
-
-@o.verb(o.runs_dir, o.as_json, name="rules")
-def runs_rules(runs_dir: Path, as_json: bool) -> int:
-    """How often each rule helped, and how often what it predicted came true."""
-    from tunewright.app.rules import rules
-    from tunewright.cli.show import rules_text
-
-    answer = rules(runs_dir)
-    emit(answer, "" if as_json else rules_text(answer), as_json=as_json)
-    return Exit.OK
-
-
-runs = click.Group(
-    "runs",
-    help="List, show and compare runs, and what came of the rules.",
-    commands=[runs_ls, runs_show, runs_compare, runs_rules],
-)
-VERBS = (watch, diagnose, next_, report, runs, explain, env)
+VERBS = (watch, diagnose, next_, report, explain, env)

@@ -51,6 +51,16 @@ def show_plan(
     return Exit.OK
 
 
+def tell_story(folder: str, runs_dir: Path, as_json: bool) -> int:
+    """What a tuning decided, and when; reads only."""
+    from tunewright.app.tuning_story import explain_tuning
+    from tunewright.cli.show_tuning import story_text
+
+    story = explain_tuning(folder, runs_dir=runs_dir)
+    emit(story, "" if as_json else story_text(story), as_json=as_json)
+    return Exit.OK
+
+
 @o.verb(
     o.data,
     o.model,
@@ -64,6 +74,7 @@ def show_plan(
     ),
     o.text("--html", "html", "write the rows of --show-mask to this page, in colour", metavar="FILE"),
     o.text("--fix", "fix", "write the rows without faults to this file", metavar="OUT"),
+    o.switch("--probe", name="probe", about="load the model and ask it about the rows: labels, template, validation"),
     o.recipe,
     o.settings,
     o.as_json,
@@ -71,7 +82,9 @@ def show_plan(
     o.no_progress,
     example="tunewright check rows.jsonl --model Qwen/Qwen3-0.6B --show-mask 2",
 )
-def check(show_mask: int, html: str, fix: str, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
+def check(
+    show_mask: int, html: str, fix: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any
+) -> int:
     """Look at the data as the trainer will see it: faults with row numbers, what is trained, what to add."""
     from tunewright.app.check import check as use_case
     from tunewright.cli.masks import check_text, write_masks
@@ -79,7 +92,7 @@ def check(show_mask: int, html: str, fix: str, as_json: bool, quiet: bool, no_pr
     if html and not show_mask:
         raise UsageError("--html shows the rows of --show-mask, and there are none", hint="--show-mask 10 --html FILE")
     speaking = Terminal(quiet=quiet, progress=not no_progress)
-    answer = use_case(request=request(**given), show_mask=show_mask, fix=fix, watch=speaking)
+    answer = use_case(request=request(**given), show_mask=show_mask, fix=fix, probe=probe, watch=speaking)
     if html:
         write_masks(Path(html), answer["masks"])
     emit(answer, "" if quiet else check_text(answer, coloured=sys.stdout.isatty()), as_json=as_json)
@@ -131,15 +144,32 @@ def plan(
     o.task,
     o.replay,
     o.text("--resume", "resume", "go on with this interrupted run", metavar="RUN"),
+    o.text("--trainer", "trainer", "have trl, unsloth, axolotl or llamafactory make the run", metavar="NAME"),
+    o.text("--trainer-python", "trainer_python", "the interpreter that trainer lives in", metavar="PATH"),
+    o.text("--stop-on", "stop_on", "symptoms that end that trainer's run; without it non_finite", metavar="SYMPTOMS"),
     *o.run,
     example="tunewright train rows.jsonl --model Qwen/Qwen3-0.6B --set num_train_epochs=3",
 )
 def train(
-    resume: str, runs_dir: Path, name: str, as_json: bool, quiet: bool, no_progress: bool, dry_run: bool, **given: Any
+    resume: str,
+    trainer: str,
+    trainer_python: str,
+    stop_on: str,
+    runs_dir: Path,
+    name: str,
+    as_json: bool,
+    quiet: bool,
+    no_progress: bool,
+    dry_run: bool,
+    **given: Any,
 ) -> int:
     """One run: planned, trained, watched, read."""
     from tunewright.app import train as use_case
     from tunewright.cli.show import train_text
+
+    if not trainer and (trainer_python or stop_on):
+        flag = "--trainer-python" if trainer_python else "--stop-on"
+        raise UsageError(f"{flag} is for runs that another trainer makes", hint=f"add --trainer trl to {flag}")
 
     if resume:
         if given["data"]:
@@ -151,23 +181,26 @@ def train(
         asked = request(**given)
         if dry_run:
             return show_plan(asked, as_json, runs_dir=runs_dir)
-        answer = use_case.train(
-            request=asked,
-            runs_dir=runs_dir,
-            name=name,
-            watch=terminal(quiet, no_progress),
-            command=command_line(),
-        )
+        to: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "command": command_line()}
+        if trainer:
+            from tunewright.app.launch import STOP_ON, launch
+
+            to |= {"python": trainer_python, "stop_on": stop_on.split(",") if stop_on else STOP_ON}
+            answer = launch(trainer, request=asked, watch=terminal(quiet, no_progress), **to)
+        else:
+            answer = use_case.train(request=asked, watch=terminal(quiet, no_progress), **to)
     emit(answer, "" if as_json else train_text(answer), as_json=as_json)
     return Exit.OK
 
 
 @o.verb(
-    o.data,
+    o.data_or_tuning,
     *o.planned,
     o.text("--goal", "goal", "balanced: keep old skills too; eval: evaluation loss alone", default="balanced"),
     o.text("--budget", "budget", "5epochs, 30m, 2Mtokens or 6runs; without it 16 epochs", metavar="N"),
     o.switch("--resume", name="resume", about="go on with the newest unfinished tuning (of --name)"),
+    o.text("--domain", "domain", "raw text of the subject, for a stage before the instructions", metavar="FILE"),
+    o.switch("--explain", name="explain", about="tell the story of a tuning (the newest, or its folder) again"),
     *o.run,
     example="tunewright tune rows.jsonl --model Qwen/Qwen3-0.6B --budget 30m",
 )
@@ -175,6 +208,8 @@ def tune(
     goal: str,
     budget: str,
     resume: bool,
+    domain: str,
+    explain: bool,
     runs_dir: Path,
     name: str,
     as_json: bool,
@@ -184,6 +219,8 @@ def tune(
     **given: Any,
 ) -> int:
     """Run, read, change one thing, run again, until no change would help; then examine the model."""
+    if explain:
+        return tell_story(given["data"], runs_dir, as_json)
     from tunewright.app.tune import tune as use_case
     from tunewright.cli.show import tune_text
 
@@ -195,6 +232,7 @@ def tune(
         goal=goal,
         budget=budget,
         resume=resume,
+        domain=domain,
         runs_dir=runs_dir,
         name=name,
         watch=terminal(quiet, no_progress),
@@ -206,9 +244,13 @@ def tune(
 
 
 @o.verb(
-    click.argument("run", metavar="RUN|MODEL"),
+    click.argument("run", metavar="RUN|ADAPTER|MODEL"),
     o.text("--suite", "suite", "questions as JSONL; else drafted from the run's data", metavar="FILE"),
     o.text("--draft", "draft", "write the drafted questions to this file", metavar="OUT"),
+    o.text("--model", "model", "the adapter's base, where it is not recorded or has moved", metavar="NAME"),
+    o.text("--data", "data", "rows to draft questions from, for an adapter folder", metavar="FILE"),
+    o.text("--outside", "outside", "rows of another domain, whose questions are to be refused", metavar="FILE"),
+    o.text("--tasks", "tasks", "lm-evaluation-harness tasks as old skills: names or YAML files", metavar="A,B"),
     click.option(
         "--fail-under",
         type=click.FloatRange(0, 1),
@@ -221,12 +263,13 @@ def tune(
     o.no_progress,
     example="tunewright exam runs/train-1 --suite questions.jsonl --fail-under 0.9",
 )
-def exam(run: str, suite: str, draft: str, fail_under: float, as_json: bool, quiet: bool, no_progress: bool) -> int:
+def exam(run: str, tasks: str, fail_under: float, as_json: bool, quiet: bool, no_progress: bool, **given: str) -> int:
     """Ask the tuned model and its base: exact questions, new wordings, foreign topics, old skills."""
     from tunewright.app.exam import exam as use_case
     from tunewright.cli.show import exam_text
 
-    result = use_case(run, suite=suite, draft=draft, watch=Terminal(quiet=quiet, progress=not no_progress))
+    named = [task.strip() for task in tasks.split(",") if task.strip()]
+    result = use_case(run, tasks=named, watch=Terminal(quiet=quiet, progress=not no_progress), **given)
     emit(result, "" if as_json else exam_text(result), as_json=as_json)
     rates = [score.rate for score in result.parts.values() if score.rate is not None]
     return Exit.BAD_ANSWER if any(rate < fail_under for rate in rates) else Exit.OK

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.reporter.lines import hanging
-from tunewright.reporter.words import duration, one_line, setting
+from tunewright.reporter.words import duration, one_line, plural, setting
 
 if TYPE_CHECKING:
     from tunewright.app.diagnose import Report
@@ -182,6 +182,10 @@ def _mark_line(mark: Mark) -> str:
 
 def next_text(answer: Mapping[str, Any]) -> str:
     lines = [f"{verdict['run']}: {verdict['verdict']}" for verdict in answer.get("verdicts", ())]
+    for one in answer.get("probes", ()):
+        lines += hanging("probe: ", f"{one.question} {one.answer}", width())
+    if answer.get("probes"):
+        lines.append(f"explained by: {(answer['explained_by'] or 'none of the probes').replace('_', ' ')}")
     lines.append(prescription_text(answer["prescription"]))
     for option in answer["options"]:
         mark = "recommended" if option.recommended else "possible"
@@ -191,14 +195,34 @@ def next_text(answer: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def runs_text(runs: Sequence[Mapping[str, Any]]) -> str:
-    from tunewright.reporter.text import runs_table
+def runs_text(runs: Sequence[Mapping[str, Any]], chosen: bool = False) -> str:
+    """The table of ``runs ls``, and below it what is wrong with damaged folders. ``chosen``: conditions were given."""
+    from tunewright.reporter.text_tables import runs_table
 
-    return runs_table(runs, width()) if runs else "no runs here yet; start one: tunewright tune demo"
+    if not runs:
+        return "no run meets all of these" if chosen else "no runs here yet; start one: tunewright tune demo"
+    damaged = [run for run in runs if run["status"] == "damaged"]
+    return runs_table(runs, width()) + "".join(f"{one_line(run['name'])}: {one_line(run['why'])}\n" for run in damaged)
+
+
+def made_from_it(answer: Mapping[str, Any]) -> list[str]:
+    """The runs that were made from the one shown, one a line."""
+    children = answer.get("lineage", {}).get("children", ())
+    return [f"led to   {one_line(child)}" for child in children]
+
+
+def removal_text(planned: Sequence[Mapping[str, Any]], most: int) -> str:
+    """What is about to be removed: folders, sizes, what is inside, and what came from them."""
+    lines = []
+    for one in planned[:most]:
+        inside = f", with {plural(len(one['runs']), 'run')} inside" if one["runs"] else ""
+        children = f"; {plural(len(one['children']), 'run')} came from it" if one["children"] else ""
+        lines.append(f"{one_line(one['run'])}: {one['bytes'] / 1e6:,.1f} MB{inside}{children}")
+    return "\n".join([*lines, *([f"and {len(planned) - most} more"] if len(planned) > most else [])])
 
 
 def rules_text(answer: Mapping[str, Any]) -> str:
-    from tunewright.reporter.text import rules_table
+    from tunewright.reporter.text_tables import rules_table
 
     none = "no prescription was followed here yet: tunewright next RUN --out next.yaml, then tunewright train next.yaml"
     lines = [rules_table(answer["rules"], width()) if answer["rules"] else none]
@@ -206,7 +230,7 @@ def rules_text(answer: Mapping[str, Any]) -> str:
 
 
 def compare_text(answer: Mapping[str, Any]) -> str:
-    from tunewright.reporter.text import compare
+    from tunewright.reporter.text_tables import compare
 
     return compare(answer, width())
 

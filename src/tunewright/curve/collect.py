@@ -213,6 +213,7 @@ class Collector:
             objective="reward" if has_reward(self._keys) else "nll",
             replaced=self._points["loss"].series(~kept["loss"]),
             notes=tuple(self.notes),
+            probed=(),
         )
 
     def _check_columns(self, path: Path | str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from tunewright.data.faults import Fault, make_fault, whole_fault
@@ -76,10 +77,17 @@ def _earlier_alike(rows: Sequence[Row], trained: int, on_progress: Callable[[int
         if origin != at:
             found[at] = origin
     places = list(first.values())
-    texts = [question + " " + answer for question, answer in first]
+    texts = [_compared(rows[at], answer) for at, (_, answer) in zip(places, first, strict=True)]
     for at, origin in _alike_pairs(rows, places, texts, trained, on_progress):
         found[at] = min(origin, found.get(at, origin))
     return found
+
+
+def _compared(row: Row, answer: str) -> str:
+    """What likeness is measured on: without system turns, which many rows share and which would outweigh the rest."""
+    if row.messages and row.messages[0].role == "system":
+        row = replace(row, messages=row.messages[1:])
+    return row.key + " " + answer
 
 
 def _alike_pairs(
@@ -100,7 +108,7 @@ def _alike_pairs(
 
     def names(at: int) -> tuple[object, ...]:
         if at not in said:
-            said[at] = names_and_numbers(_whole(rows[places[at]]))
+            said[at] = (_system(rows[places[at]]), names_and_numbers(_whole(rows[places[at]])))
         return said[at]
 
     best: dict[int, int] = {}
@@ -136,6 +144,11 @@ def _answers_alike(one: Row, other: Row) -> bool:
         return True
     first, second = normalised(one.answer), normalised(other.answer)
     return first == second or jaccard(shingle_set(first), shingle_set(second)) >= _ANSWERS_ALIKE
+
+
+def _system(row: Row) -> str:
+    """Rows under different instructions are different rows."""
+    return normalised(row.messages[0].content) if row.messages and row.messages[0].role == "system" else ""
 
 
 def _whole(row: Row) -> str:

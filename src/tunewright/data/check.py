@@ -22,12 +22,27 @@ from tunewright.data.tokens import Encoded
 # Source: "LLM Fine-Tuning Guide: Understanding Training Parameters" (2025-10), dataset quality.
 FEWEST_WORDINGS = 2
 REFUSAL_SHARE = 0.1
+_REFUSED_WITHIN = 240
+"""Characters of an answer in which a refusal says so; further on, "I do not know" is part of a longer story."""
 
 _REFUSAL = re.compile(
     r"\b(i (really |still )?(do not|don['’]?t|cannot|can['’]?t) "
     r"(know|tell|say|answer|help|have (any |that |this |enough )?(information|data|knowledge))"
     r"|i am not (sure|aware)|i['’]?m not (sure|aware)|i have no (information|data|knowledge|idea)"
     r"|(is|are) not (covered|mentioned|known to me)|no information (about|on|is)|unable to (answer|help))\b",
+    re.IGNORECASE,
+)
+# The same in the languages most data is written in beside English; no boundary of words where none are written.
+_REFUSAL_ELSEWHERE = re.compile(
+    r"\b(das |ich )?(wei(ß|ss) (ich|es) (das )?(leider )?nicht|keine (informationen?|angaben|auskunft|ahnung)\b)"
+    r"|\b(je ne sais pas|je n['’]ai (pas|aucune)|aucune information|je ne (peux|suis) pas)\b"
+    r"|\bno (lo sé|lo se|tengo (información|datos)|puedo (responder|ayudar))"
+    r"|\bnon (lo so|ho informazioni|posso (rispondere|aiutar))"
+    r"|\b(não sei|não tenho (informações|dados)|não posso (responder|ajudar))"
+    r"|\b(weet ik niet|ik weet het niet|geen informatie)\b|\b(nie wiem|nie mam informacji)\b"
+    r"|не знаю|нет (информации|данных)|не могу (ответить|помочь)"
+    r"|不知道|無法回答|无法回答|不清楚|没有(相关)?信息|わかりません|分かりません|知りません|모르겠|모릅니다"
+    r"|لا أعرف|bilmiyorum",
     re.IGNORECASE,
 )
 
@@ -125,7 +140,12 @@ def refusals(rows: Iterable[Row]) -> tuple[int, ...]:
     >>> refusals([Row(4, (Message("user", "Who?"), Message("assistant", "I don't know that.")))])
     (4,)
     """
-    return tuple(row.number for row in rows if row.text is None and _REFUSAL.search(row.answer))
+    return tuple(row.number for row in rows if row.text is None and _refuses(row.answer))
+
+
+def _refuses(answer: str) -> bool:
+    begin = answer[:_REFUSED_WITHIN]
+    return bool(_REFUSAL.search(begin) or _REFUSAL_ELSEWHERE.search(begin))
 
 
 def variations(rows: Sequence[Row]) -> dict[str, float]:

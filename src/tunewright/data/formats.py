@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from tunewright.data.shapes import shape_of
+from tunewright.data.values import kind_of
 from tunewright.schema.errors import DataError, EnvironmentMissing
 
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -50,7 +53,12 @@ def parse(path: Path, content: bytes) -> tuple[str, list[Record]]:
 
 def _json_lines(path: Path, content: bytes) -> tuple[str, list[Record]]:
     lines = content.removeprefix(_UTF8_BOM).split(b"\n")  # not splitlines: U+2028 may stand inside a string
-    return "jsonl", [_json_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    records = [_json_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if content.removeprefix(_UTF8_BOM).lstrip()[:1] in (b"[", b"{") and not any(record.value for record in records):
+        # a whole document under the name of lines: a list, or one object over many lines
+        with suppress(orjson.JSONDecodeError, DataError):
+            return "json", _json_records(path, orjson.loads(content.removeprefix(_UTF8_BOM)))
+    return "jsonl", records
 
 
 def _json_line(number: int, line: bytes) -> Record:
@@ -67,12 +75,6 @@ def _record(number: int, value: Any) -> Record:
     return Record(number, None, f"expected an object with named fields, found {kind_of(value)}")
 
 
-def kind_of(value: Any) -> str:
-    """The kind of a JSON value in words, for a sentence."""
-    names = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
-    return "null" if value is None else names.get(type(value), "an object")
-
-
 def _short(error: orjson.JSONDecodeError) -> str:
     # The position differs from line to line; the kind of mistake is what groups the rows.
     return error.msg.split(":")[0]
@@ -86,11 +88,23 @@ def _json(path: Path, content: bytes) -> tuple[str, list[Record]]:
         if any(record.value for record in records):
             return name, records
         raise DataError(f"{path}: not JSON: {error.msg}; expected a list of objects") from None
+    return "json", _json_records(path, whole)
+
+
+def _json_records(path: Path, whole: Any) -> list[Record]:
     if isinstance(whole, dict):
-        whole = whole["data"] if isinstance(whole.get("data"), list) else [whole]
+        whole = _inner_list(whole)
     if not isinstance(whole, list):
         raise DataError(f'{path}: expected a list of objects or {{"data": [...]}}, found {kind_of(whole)}')
-    return "json", [_record(number, value) for number, value in enumerate(whole, 1)]
+    return [_record(number, value) for number, value in enumerate(whole, 1)]
+
+
+def _inner_list(whole: dict[str, Any]) -> list[Any]:
+    """The rows of a document that is one object: its only list of objects; the object itself when that is a row."""
+    if isinstance(whole.get("data"), list):
+        return list(whole["data"])
+    lists = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return [whole] if shape_of(whole) is not None or len(lists) != 1 else list(lists[0])
 
 
 def _csv(path: Path, content: bytes) -> tuple[str, list[Record]]:
@@ -103,18 +117,24 @@ def _csv(path: Path, content: bytes) -> tuple[str, list[Record]]:
     # strict: else a quote that is never closed swallows all rows after it without a word
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        reader.fieldnames  # noqa: B018  # reads the header
+        columns = list(reader.fieldnames or ())
     except csv.Error as error:
         raise DataError(f"{path}: the header is not CSV: {error}") from None
+    twice = next((name for name in columns if name and columns.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: two columns are named {twice[:40]!r}", hint="give each column a name of its own")
     return "csv", _some_text(path, content, list(_csv_records(reader)))
 
 
 def _csv_records(reader: csv.DictReader[str]) -> Iterator[Record]:
     for number in count(1):
+        begun = reader.line_num
         try:
             yield _csv_record(number, next(reader))
         except csv.Error as error:
-            yield Record(number, None, f"not CSV: {error}")
+            lines = reader.line_num - begun
+            swallowed = f"; a quote that is never closed takes {lines} lines with it" if lines > 1 else ""
+            yield Record(number, None, f"not CSV: {error}{swallowed}")
         except StopIteration:
             return
 
@@ -124,6 +144,8 @@ def _csv_record(number: int, fields: dict[Any, Any]) -> Record:
         return Record(number, None, "more fields than the header has; a field with commas needs quotes")
     if None in fields.values():
         return Record(number, None, "fewer fields than the header has")
+    if all(name == value for name, value in fields.items()):
+        return Record(number, None, "the header once more: two files were joined")
     return _of_text(number, fields)
 
 
@@ -190,7 +212,19 @@ def _parquet(path: Path, content: bytes) -> tuple[str, list[Record]]:
     except (pa.ArrowException, OSError, ValueError) as error:  # a damaged page is an OSError there
         first_line = (str(error).splitlines() or ["cannot be read"])[0]
         raise DataError(f"{path}: not a Parquet file: {first_line}") from None
-    return "parquet", [_record(number, value) for number, value in enumerate(values, 1)]
+    return "parquet", [_record(number, _without_absent(value)) for number, value in enumerate(values, 1)]
+
+
+def _without_absent(value: Any, depth: int = 0) -> Any:
+    """A record of Parquet without the fields of nested objects that are null: there, every object of a column has all
+    fields that any of them has."""
+    if isinstance(value, list):
+        return [_without_absent(one, depth + 1) for one in value]
+    if not isinstance(value, dict):
+        return value
+    # an answer that is null is an answer without text, not a turn without one
+    kept = {name: one for name, one in value.items() if one is not None or depth == 0 or name in ("content", "value")}
+    return {name: _without_absent(one, depth + 1) for name, one in kept.items()}
 
 
 READERS: Mapping[str, Callable[[Path, bytes], tuple[str, list[Record]]]] = {

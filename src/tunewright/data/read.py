@@ -10,7 +10,8 @@ from tunewright.data.faults import Fault, make_fault
 from tunewright.data.formats import Record, parse
 from tunewright.data.row_faults import row_faults
 from tunewright.data.rows import Row
-from tunewright.data.shapes import SHAPES, BadRecord, Shape, shape_of
+from tunewright.data.shapes import SHAPES, Shape, shape_of
+from tunewright.data.values import BadRecord
 from tunewright.schema.errors import DataError
 
 

@@ -45,5 +45,5 @@ def row_faults(rows: Sequence[Row]) -> tuple[Fault, ...]:
 def _empty(row: Row) -> str:
     if row.text is not None:
         return "" if row.text.strip() else "the text is empty"
-    answers = [message.content for message in row.messages if message.role == "assistant"]
+    answers = [message.said for message in row.messages if message.role == "assistant"]
     return "" if all(answer.strip() for answer in answers) else "an answer without text"

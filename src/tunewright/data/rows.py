@@ -5,27 +5,58 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+import orjson
 
 from tunewright.data.normalise import normalised
 
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. role: "system", "user", "assistant" or "tool" (other words are kept and reported as a fault)."""
+    """One turn. role: "system", "user", "assistant" or "tool" (other words are kept and reported as a fault).
+
+    fields: what else templates read of a turn (``tool_calls``, ``reasoning_content``, ...), as JSON; empty for nothing.
+
+    >>> Message("assistant", "", '{"tool_calls": [{"type": "function", "function": {"name": "clock"}}]}').called
+    ('clock',)
+    """
 
     role: str
     content: str
+    fields: str = ""
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """The turn as chat templates take it."""
-        return {"role": self.role, "content": self.content}
+        return {"role": self.role, "content": self.content, **self._more}
+
+    @property
+    def _more(self) -> dict[str, Any]:
+        return dict(orjson.loads(self.fields)) if self.fields else {}
+
+    @property
+    def said(self) -> str:
+        """The content, and the calls of tools as JSON."""
+        calls = self._more.get("tool_calls")
+        return self.content if not calls else self.content + orjson.dumps(calls).decode()
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """Names of the tools that the turn calls."""
+        return tuple(call["function"]["name"] for call in self._more.get("tool_calls", ()))
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the turn holds a thought, in its content or beside it."""
+        return "</think>" in self.content or bool({"reasoning_content", "thinking"} & set(self._more))
 
 
 @dataclass(frozen=True)
 class Row:
     """One record: either ``messages`` or ``text``.
 
-    number: 1-based line (JSONL) or record number; topic: what the row is about, where the file says so.
+    number: 1-based line (JSONL) or record number; topic: what the row is about, where the file says so; tools: those
+    the model may call, as JSON.
 
     >>> row = Row(1, (Message("user", "Who is Olaf?"), Message("assistant", "The ferryman.")))
     >>> row.prompt, row.answer, row.key
@@ -36,6 +67,7 @@ class Row:
     messages: tuple[Message, ...] = ()
     text: str | None = None
     topic: str | None = None
+    tools: str = ""
 
     @property
     def last_answer(self) -> int:
@@ -47,13 +79,13 @@ class Row:
     def prompt(self) -> str:
         """The text of all turns before the last assistant turn, a newline between; empty for a raw text."""
         end = self.last_answer if self.last_answer >= 0 else len(self.messages)
-        return "\n".join(message.content for message in self.messages[:end])
+        return "\n".join(message.said for message in self.messages[:end])
 
     @property
     def answer(self) -> str:
         """The last assistant turn, else the raw text, else nothing."""
         if self.last_answer >= 0:
-            return self.messages[self.last_answer].content
+            return self.messages[self.last_answer].said
         return self.text or ""
 
     @cached_property
@@ -65,7 +97,7 @@ class Row:
         text = self.prompt if self.text is None else self.text
         return normalised(text) or text.strip()
 
-    def as_dicts(self, end: int | None = None) -> list[dict[str, str]]:
+    def as_dicts(self, end: int | None = None) -> list[dict[str, Any]]:
         """The first ``end`` turns (all, when None) as chat templates take them."""
         return [message.as_dict() for message in self.messages[:end]]
 

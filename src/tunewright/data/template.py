@@ -9,20 +9,15 @@ what the model has to produce, the end-of-turn token included. A template with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
+import orjson
+
+from tunewright.data.render import NO_THINKING, Span, render, render_marked
 from tunewright.data.rows import Message, Row
-
-T = TypeVar("T")
-Chat = list[dict[str, str]]
-Span = tuple[int, int]
-
-NO_THINKING = {"enable_thinking": False}
-"""For templates that let a model think aloud before it answers (Qwen3): a row whose answer holds no thought is trained
-on as it is asked for later, behind the empty thought that such a template writes. Others ignore the switch."""
-_THOUGHT_END = "</think>"
 
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _SENTINEL = "Zq7answer7qZ"
@@ -66,7 +61,7 @@ class ChatTemplate:
         """Reads the template of a tokenizer that has one, and tries it on one short chat."""
         marks = bool(_MARKS.search(tokenizer.get_chat_template()))
         probe = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _SENTINEL}]
-        texts, refused = _render(tokenizer, [probe], False, NO_THINKING)
+        texts, refused = render(tokenizer, [probe], False, NO_THINKING)
         tail = "" if refused else texts[0].rpartition(_SENTINEL)[2]
         return cls(tokenizer, marks, tail, tail[: _stop_end(tokenizer, tail)])
 
@@ -111,7 +106,7 @@ class ChatTemplate:
 
     def _marked(self, rows: Sequence[Row], last_only: bool) -> tuple[list[Sample], dict[int, str]]:
         chats = [row.as_dicts(row.last_answer + 1) for row in rows]
-        rendered, refused = _render_marked(self.tokenizer, chats)
+        rendered, refused = render_marked(self.tokenizer, chats, [row.tools for row in rows])
         reasons = {rows[at].number: reason for at, reason in refused.items()}
         samples = []
         for row, (text, marked) in zip(rows, rendered, strict=True):
@@ -139,7 +134,7 @@ def _mismatch(row: Row, turn: int, prompt: str, full: str) -> str:
         return "the prompt that the template makes is not how the answered chat begins"
     if not _holds(full[len(prompt) :], row.messages[turn].content):
         return "the rendered answer is not the answer of the row"
-    return _lost(row.messages[:turn], prompt or full)
+    return _lost(row.messages[:turn], prompt or full) or _lost_tools(row, row.messages[turn], prompt or full, full)
 
 
 def _lost(messages: Sequence[Message], text: str) -> str:
@@ -148,6 +143,20 @@ def _lost(messages: Sequence[Message], text: str) -> str:
         if message.role != "assistant" and not _holds(text, message.content):
             return f"the template leaves out the {message.role} turn"
     return ""
+
+
+def _lost_tools(row: Row, answer: Message, prompt: str, full: str) -> str:
+    """What of the tools a template does not show: a model cannot learn to call what it never sees."""
+    if any(name not in full for name in answer.called):
+        return "the template leaves out the call of a tool"
+    if row.tools and any(name not in prompt for name in _tool_names(row.tools)):
+        return "the template leaves out the tools that may be called"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _tool_names(tools: str) -> tuple[str, ...]:
+    return tuple(str(tool["function"].get("name", "")) for tool in orjson.loads(tools))
 
 
 def _holds(text: str, content: str) -> bool:
@@ -188,12 +197,14 @@ def _asked(tokenizer: Any, asked: Sequence[tuple[Row, int]]) -> tuple[list[str],
     """
     prompts, fulls = [""] * len(asked), [""] * len(asked)
     refused: dict[int, str] = {}
-    thoughtful = [_THOUGHT_END in row.messages[turn].content for row, turn in asked]
+    thoughtful = [row.messages[turn].thinks for row, turn in asked]
     todo = [at for at, thinks in enumerate(thoughtful) if not thinks]
     again = [at for at, thinks in enumerate(thoughtful) if thinks]
     for places, switches in ((todo, NO_THINKING), (again, {})):
-        made, no_prompt = _render(tokenizer, [asked[at][0].as_dicts(asked[at][1]) for at in places], True, switches)
-        whole, no_full = _render(tokenizer, [asked[at][0].as_dicts(asked[at][1] + 1) for at in places], False, switches)
+        tools = [asked[at][0].tools for at in places]
+        turns = [(asked[at][0], asked[at][1]) for at in places]
+        made, no_prompt = render(tokenizer, [row.as_dicts(turn) for row, turn in turns], True, switches, tools)
+        whole, no_full = render(tokenizer, [row.as_dicts(turn + 1) for row, turn in turns], False, switches, tools)
         for index, at in enumerate(places):
             prompts[at], fulls[at] = made[index], whole[index]
             reason = no_prompt.get(index) or no_full.get(index)
@@ -202,56 +213,3 @@ def _asked(tokenizer: Any, asked: Sequence[tuple[Row, int]]) -> tuple[list[str],
             elif switches and not fulls[at].startswith(prompts[at]):
                 again.append(at)
     return prompts, fulls, refused
-
-
-def _render(
-    tokenizer: Any, chats: Sequence[Chat], prompt: bool, switches: Mapping[str, Any]
-) -> tuple[list[str], dict[int, str]]:
-    """The chats as texts, and for those the template refuses, by index, its words (their text is empty)."""
-
-    def render(some: Sequence[Chat]) -> list[str]:
-        texts: list[str] = tokenizer.apply_chat_template(some, tokenize=False, add_generation_prompt=prompt, **switches)
-        return texts
-
-    return _each(render, chats, "")
-
-
-def _render_marked(tokenizer: Any, chats: Sequence[Chat]) -> tuple[list[tuple[str, list[Span]]], dict[int, str]]:
-    """Like :func:`_render`, with the spans that the template's own marks enclose."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    def render(some: Sequence[Chat]) -> list[tuple[str, list[Span]]]:
-        texts, marked = render_jinja_template(
-            conversations=some,
-            chat_template=tokenizer.get_chat_template(),
-            return_assistant_tokens_mask=True,
-            **tokenizer.special_tokens_map,
-            **NO_THINKING,
-        )
-        return list(zip(texts, marked, strict=True))
-
-    return _each(render, chats, ("", []))
-
-
-def _each(
-    render: Callable[[Sequence[Chat]], list[T]], chats: Sequence[Chat], nothing: T
-) -> tuple[list[T], dict[int, str]]:
-    """All at once, which is fast; one by one when the template refuses any, to learn which and why."""
-    from jinja2 import TemplateError
-
-    # What a template can raise beside its own refusals: it indexes, compares and concatenates what it is given.
-    failures = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
-    if not chats:
-        return [], {}
-    try:
-        return render(chats), {}
-    except failures:
-        pass
-    texts, refused = [], {}
-    for at, chat in enumerate(chats):
-        try:
-            texts += render([chat])
-        except failures as error:
-            texts.append(nothing)
-            refused[at] = f"the template refuses the row: {(str(error).splitlines() or [''])[0][:200]}"
-    return texts, refused

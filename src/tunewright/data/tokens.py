@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from tunewright.data.faults import Fault, make_fault, merged
 from tunewright.data.marking import marking_faults
+from tunewright.data.render import Span
 from tunewright.data.row_faults import role_fault
 from tunewright.data.rows import Row
-from tunewright.data.template import ChatTemplate, Sample, Span
+from tunewright.data.template import ChatTemplate, Sample
 from tunewright.schema.errors import ModelError
 
 # Texts per call of the tokenizer: enough to keep its threads busy, few enough to keep its objects small.

@@ -39,6 +39,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "lr_jump": ("oscillation",),
     "scale_mismatch": ("noisy_labels",),
     "val_shift": ("gap",),
+    "labels_unrelated": ("val_shift", "noisy_labels", "gap"),
 }
 """What a finding explains away: its consequences would only ask for contradictory changes."""
 
@@ -50,11 +51,17 @@ def diagnose(curve: Curve) -> Diagnosis:
     """
     view = View(curve)
     answers = _ask(view)
-    findings = _ranked([answer for answer in answers if isinstance(answer, Finding)])
+    findings = _ranked(_with_probed([answer for answer in answers if isinstance(answer, Finding)], curve.probed))
     said = {finding.symptom for finding in findings}
     abstained = tuple(a for a in answers if isinstance(a, Abstention) and a.symptom not in said)
     source = Source(curve.kind, curve.path, curve.last_step, curve.logged_every, len(curve.eval_loss))
     return Diagnosis(source, health_of(findings), read_as_guide(view), checklist(view), findings, abstained)
+
+
+def _with_probed(findings: list[Finding], probed: tuple[Finding, ...]) -> list[Finding]:
+    """What probes found beside what the series show; a probe knows the rows, so it speaks for a symptom of both."""
+    known = {finding.symptom for finding in probed}
+    return [*(finding for finding in findings if finding.symptom not in known), *probed]
 
 
 def _ask(view: View) -> list[Answer]:

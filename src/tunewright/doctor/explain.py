@@ -29,7 +29,7 @@ def explain(name: str) -> str:
     entry, told = CODES[symptom], page(symptom)
     parts = [
         ("How it is computed", [told.how]),
-        ("Thresholds", [f"- {_limit(name)}" for name in told.thresholds]),
+        ("Thresholds", [f"- {limit_text(name)}" for name in told.thresholds]),
         ("Looks alike", [told.lookalikes]),
         ("What to do", [told.do]),
         ("Sources", [f"- {source}" for source in told.sources]),
@@ -43,7 +43,7 @@ def _indented(text: str) -> str:
     return fill(text, WIDTH, initial_indent="  ", subsequent_indent="    " if text.startswith("- ") else "  ")
 
 
-def _limit(name: str) -> str:
+def limit_text(name: str) -> str:
     """One threshold as the table has it."""
     entry: Threshold = getattr(thresholds, name)
     rate = "" if entry.false_alarm is None else f"; false alarms meant: {100 * entry.false_alarm:g} % of healthy runs"

@@ -129,6 +129,9 @@ class WandbTracker:
     def close(self) -> None:
         with redirect_stdout(sys.stderr):
             self._run.finish()
+        held = getattr(self._package, "context_vars", None)
+        if held is not None and held.current_run.get() is self._run:
+            held.current_run.set(None)  # trackio would finish it once more at exit, and print that to stdout
 
 
 class MlflowTracker:

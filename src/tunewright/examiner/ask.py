@@ -7,10 +7,9 @@ Shapes: B rows still being answered, T tokens so far, V vocabulary.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -18,12 +17,11 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import DynamicCache
 
-from tunewright.data.template import NO_THINKING
+from tunewright.data.render import NO_THINKING
 from tunewright.data.tokens import stop_token_ids
 from tunewright.schema.errors import DataError
 
-_THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
-
+_THOUGHT_START, _THOUGHT_END = "<think>", "</think>"
 
 MAX_NEW_TOKENS = 128
 """Default length of an answer: exam answers are short, and one that runs on costs no more than this."""
@@ -33,13 +31,10 @@ BATCH_SIZE = 64
 class Turn(Protocol):
     """One message of a conversation."""
 
-    @property
-    def role(self) -> str: ...
-    @property
-    def content(self) -> str: ...
+    def as_dict(self) -> dict[str, Any]: ...
 
 
-Prompt = str | Sequence[Turn] | Sequence[Mapping[str, str]]
+Prompt = str | Sequence[Turn] | Sequence[Mapping[str, Any]]
 """A user's question, or a conversation that ends with one."""
 
 
@@ -72,19 +67,19 @@ def answer_all(
 
     Prompts go through the chat template with its generation prompt; without a template their turns are joined by
     line ends. A prompt that leaves no room in the model's context keeps its end. An answer ends at any end token of
-    the generation config, the tokenizer or the template, or after ``max_new_tokens``. Neither the tokenizer nor the
-    model's modes are changed. ``on_progress(done, total)`` is called after each batch. On a device without enough
-    memory the batch is halved until it fits.
+    the generation config, the tokenizer or the template, else after ``max_new_tokens`` or half of the context.
+    Neither the tokenizer nor the model's modes are changed. ``on_progress(done, total)`` is called after each batch.
+    On a device without enough memory the batch is halved until it fits.
     """
     stops = end_tokens(model, tokenizer)
     asked = [prompt_ids(tokenizer, prompt) for prompt in prompts]
-    room = max(1, _context(model) - max_new_tokens)
+    room, max_new_tokens = _room(model, max_new_tokens)
     ids = [one[-room:] for one in asked]
     # Longest first: memory is at its highest at once, and rows of like length waste no padding.
     order = sorted(range(len(ids)), key=lambda at: -len(ids[at]))
     replies: list[list[int]] = [[] for _ in ids]
     tokens = done = 0
-    with torch.no_grad(), _answering(model):
+    with torch.no_grad(), answering(model):
         while done < len(order):
             batch = order[done : done + batch_size]
             try:
@@ -105,6 +100,63 @@ def answer_all(
         tokens=tokens,
         cut_prompts=sum(len(one) > room for one in asked),
     )
+
+
+@dataclass(frozen=True)
+class Growing:
+    """An answer so far; ``ended``: the model ended it itself, ``cut``: it was ended at its longest."""
+
+    text: str
+    tokens: int
+    ended: bool = False
+    cut: bool = False
+
+
+def stream_answer(
+    model: Any,
+    tokenizer: Any,
+    prompt: Prompt,
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    worn: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Iterator[Growing]:
+    """The answer that :func:`answer_all` gives to one prompt, after each of its tokens; the last one is whole.
+
+    ``worn`` is entered around every forward pass and left again, so that two models that share their weights can
+    answer by turns. A thought is not shown.
+    """
+    stops = end_tokens(model, tokenizer)
+    room, max_new_tokens = _room(model, max_new_tokens)
+    ids = prompt_ids(tokenizer, prompt)[-room:]
+    steps = _steps(model, [ids], stops, max_new_tokens)
+    reply: list[int] = []
+    while True:
+        with torch.no_grad(), answering(model), worn():
+            step = next(steps, None)
+        if step is None:
+            return
+        reply += step.told
+        ended = reply[-1] in stops
+        text = _text(tokenizer, reply)
+        cut = not ended and len(reply) == max_new_tokens
+        # Half of a character that takes several tokens: the next ones complete it.
+        yield Growing(text if ended or cut else text.rstrip("\N{REPLACEMENT CHARACTER}"), len(reply), ended, cut)
+
+
+def fitting(model: Any, tokenizer: Any, turns: Sequence[Mapping[str, str]], max_new_tokens: int) -> list[Any]:
+    """The newest turns that leave room for an answer; system turns stay, and so does the last turn.
+
+    A conversation is shortened by whole exchanges, so that it still begins with a question.
+    """
+    room, _ = _room(model, max_new_tokens)
+    kept = list(turns)
+    while len(prompt_ids(tokenizer, kept)) > room:
+        start = next(at for at, turn in enumerate(kept) if turn["role"] != "system")
+        later = [at for at in range(start + 1, len(kept)) if kept[at]["role"] == "user"]
+        if not later:
+            break
+        kept = kept[:start] + kept[later[0] :]
+    return kept
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
@@ -131,15 +183,10 @@ def _never_empty(ids: list[int], tokenizer: Any) -> list[int]:
     return ids or [tokenizer.bos_token_id or tokenizer.eos_token_id or 0]
 
 
-def _turns(prompt: Prompt) -> list[dict[str, str]]:
+def _turns(prompt: Prompt) -> list[dict[str, Any]]:
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
-    return [
-        {"role": turn["role"], "content": turn["content"]}
-        if isinstance(turn, Mapping)
-        else {"role": turn.role, "content": turn.content}
-        for turn in prompt
-    ]
+    return [dict(turn) if isinstance(turn, Mapping) else turn.as_dict() for turn in prompt]
 
 
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -149,6 +196,13 @@ def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset((*found, *stop_token_ids(tokenizer)))
 
 
+def _room(model: Any, max_new_tokens: int) -> tuple[int, int]:
+    """Tokens of a prompt and of its answer that fit the context together; an answer is given half of it at most."""
+    context = _context(model)
+    longest = min(max_new_tokens, max(1, context // 2))
+    return max(1, context - longest), longest
+
+
 def _context(model: Any) -> int:
     """Tokens the model can see; very many when its config does not say."""
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
@@ -156,7 +210,7 @@ def _context(model: Any) -> int:
 
 
 @contextmanager
-def _answering(model: Any) -> Iterator[None]:
+def answering(model: Any) -> Iterator[None]:
     """Dropout off while answering; each module goes back to the mode it was in."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -167,37 +221,44 @@ def _answering(model: Any) -> Iterator[None]:
             module.training = True
 
 
-@dataclass
-class _Batch:
-    """The rows of a batch that still run, and what the model remembers of them."""
-
-    rows: list[int]
-    mask_BT: Tensor | None
-    position_B1: Tensor
-    cache: DynamicCache
-    replies: list[list[int]] = field(default_factory=list)
-
-
 def _greedy(
     model: Any, prompts: Sequence[Sequence[int]], stops: frozenset[int], max_new_tokens: int
 ) -> tuple[list[list[int]], int]:
     """Replies, each with its end token if it came, and the number of tokens that went through the model."""
     replies: list[list[int]] = [[] for _ in prompts]
+    tokens = 0
+    for step in _steps(model, prompts, stops, max_new_tokens):
+        tokens += step.forwarded
+        for row, token in zip(step.rows, step.told, strict=True):
+            replies[row].append(token)
+    return replies, tokens
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One more token, ``told``, of each of the ``rows`` that still run; ``forwarded``: tokens it took."""
+
+    rows: list[int]
+    told: list[int]
+    forwarded: int
+
+
+def _steps(model: Any, prompts: Sequence[Sequence[int]], stops: frozenset[int], max_new_tokens: int) -> Iterator[_Step]:
+    """The greedy loop, one forward pass at a time; rows leave the batch as they end."""
     if max_new_tokens < 1:
-        return replies, 0
+        return
     device = next(model.parameters()).device
     ids_BT, mask_BT, positions_BT = _left_padded(prompts, device)
     cache = DynamicCache(config=model.config)
     running = list(range(len(prompts)))
-    tokens = sum(len(prompt) for prompt in prompts)
+    forwarded = sum(len(prompt) for prompt in prompts)
     for left in range(max_new_tokens, 0, -1):
         next_B = _next_token(model, ids_BT, mask_BT, positions_BT, cache)
         told = next_B.tolist()
-        for row, token in zip(running, told, strict=True):
-            replies[row].append(token)
+        yield _Step(running, told, forwarded)
         keep = [at for at, token in enumerate(told) if token not in stops]
         if not keep or left == 1:
-            break
+            return
         positions_BT = positions_BT[:, -1:] + 1
         if len(keep) < len(running):
             kept_B = torch.tensor(keep, device=device)
@@ -208,8 +269,7 @@ def _greedy(
         ids_BT = next_B[:, None]
         if mask_BT is not None:
             mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(running), 1)], dim=1)
-        tokens += len(running)
-    return replies, tokens
+        forwarded = len(running)
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:
@@ -241,5 +301,20 @@ def _last_only(model: Any) -> dict[str, int]:
 
 
 def _text(tokenizer: Any, reply: Sequence[int]) -> str:
-    text = tokenizer.decode(reply, skip_special_tokens=True)
-    return _THOUGHT.sub("", text).strip()
+    return without_thought(tokenizer.decode(reply, skip_special_tokens=True))
+
+
+def without_thought(text: str) -> str:
+    """What an answer says after the model has thought aloud; nothing while the thought goes on.
+
+    A template may have opened the thought in the prompt, so that only its end is in the answer.
+
+    >>> without_thought("<think>hm, 12?</think> It is 13."), without_thought("so 13.</think>13"), without_thought("13")
+    ('It is 13.', '13', '13')
+    >>> without_thought("<think>hm, it may be")
+    ''
+    """
+    _, end, after = text.rpartition(_THOUGHT_END)
+    if end:
+        return after.strip()
+    return "" if text.lstrip().startswith(_THOUGHT_START) else text.strip()

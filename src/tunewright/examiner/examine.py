@@ -21,6 +21,26 @@ UNNAMED_SKILL = "general"
 
 
 @dataclass(frozen=True)
+class TaskResult:
+    """An old skill asked elsewhere: whether each model was right, question by question, in the same order."""
+
+    name: str
+    base: tuple[bool, ...]
+    tuned: tuple[bool, ...]
+
+    @property
+    def skill(self) -> Skill:
+        n = max(1, len(self.base))
+        return Skill(name=self.name, n=len(self.base), base=sum(self.base) / n, tuned=sum(self.tuned) / n)
+
+    @property
+    def change(self) -> SkillChange:
+        pairs = list(zip(self.base, self.tuned, strict=True))
+        lost, gained = sum(was and not now for was, now in pairs), sum(now and not was for was, now in pairs)
+        return SkillChange(name=self.name, n=len(pairs), lost=lost, gained=gained)
+
+
+@dataclass(frozen=True)
 class _Marked:
     """One question with both answers and their marks."""
 
@@ -38,36 +58,44 @@ def examine(
     *,
     training_answers: Iterable[str],
     forgetting: float | None,
+    kl_new_task: float | None = None,
+    tasks: Sequence[TaskResult] = (),
 ) -> ExamResult:
     """Ask both models everything once, score, and read the result.
 
     ``training_answers``: all answers of the training rows; ``copied`` is the share of the tuned model's wrong answers
     that equal one of them when normalised (None without wrong answers). ``forgetting``: rise of the loss on general
-    rows, nats per token, None when not measured. Parts without questions have n = 0 and no rate.
+    rows, ``kl_new_task``: KL(tuned || base) on the new task's answers, both in nats per token, None when not measured.
+    ``tasks``: further old skills, asked elsewhere, which count like general questions. Parts without questions have
+    n = 0 and no rate.
     Raises UsageError when there is no question.
     """
-    if not questions:
+    if not questions and not tasks:
         raise UsageError("the exam has no questions", hint="draft a suite: tunewright exam RUN --draft OUT")
     marked = _marked(questions, ask_base(questions), ask_tuned(questions))
     parts: dict[str, Score] = {part: _part(marked, part, tuned=True) for part in PARTS}
+    base_parts: dict[str, Score] = {part: _part(marked, part, tuned=False) for part in PARTS}
+    for task in tasks:
+        parts["general"] = _with(parts["general"], task.tuned)
+        base_parts["general"] = _with(base_parts["general"], task.base)
     copied = _copied(marked, training_answers)
     reading, why = read(
         Figures(
             parts=parts,
             refused=_refused(marked, tuned=True),
             base_refused=_refused(marked, tuned=False),
-            skills=_skill_changes(marked),
+            skills=(*_skill_changes(marked), *(task.change for task in tasks)),
             forgetting=forgetting,
             copied=copied,
         )
     )
     return ExamResult(
         parts=parts,
-        base_parts={part: _part(marked, part, tuned=False) for part in PARTS},
-        skills=_skills(marked),
+        base_parts=base_parts,
+        skills=(*_skills(marked), *(task.skill for task in tasks)),
         copied=copied,
         reading=reading,
-        forgetting={"nats_per_token": forgetting},
+        forgetting={"nats_per_token": forgetting, "kl_new_task": kl_new_task},
         why=why,
         answers=tuple(_answer(one) for one in marked),
     )
@@ -83,6 +111,10 @@ def _marked(questions: Sequence[Question], base: Sequence[str], tuned: Sequence[
 def _answer(one: _Marked) -> Answer:
     asked = one.question
     return Answer(asked.part, asked.question, asked.expected, one.base, one.tuned, one.base_passed, one.tuned_passed)
+
+
+def _with(one: Score, passed: Sequence[bool]) -> Score:
+    return score(one.passed + sum(passed), one.n + len(passed))
 
 
 def _part(marked: Sequence[_Marked], part: str, *, tuned: bool) -> Score:

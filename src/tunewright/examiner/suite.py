@@ -29,7 +29,15 @@ from tunewright.schema.exam import PARTS, Part
 _KEYS = frozenset({"question", "messages", "answers", "regex", "scorer", "part", "skill"})
 _SHOWN_FAULTS = 20
 
-__all__ = ["SCORER_NAMES", "Question", "bundled_skills", "draft_suite", "read_suite", "save_suite"]
+__all__ = [
+    "SCORER_NAMES",
+    "Question",
+    "bundled_skills",
+    "draft_suite",
+    "outside_questions",
+    "read_suite",
+    "save_suite",
+]
 
 
 def read_suite(path: Path) -> tuple[Question, ...]:
@@ -188,6 +196,24 @@ def draft_suite(train_rows: Sequence[Row], val_rows: Sequence[Row], *, limit: in
         skills.setdefault(question.skill, []).append(question)
     groups = [exact, variation, outside, *(skills[name] for name in sorted(skills, key=str))]
     return tuple(question for group in groups for question in _sample(group, limit, drawn))
+
+
+def outside_questions(rows: Sequence[Row], known: Sequence[Row], *, limit: int, seed: int) -> tuple[Question, ...]:
+    """At most ``limit`` questions of another domain, to be refused: the prompts of rows that are none of ``known``.
+
+    Raises DataError when the rows hold no question that is not known.
+    """
+    trained = {row.key for row in known}
+    asked: dict[str, Question] = {}
+    for row in rows:
+        turns = row.messages[: row.last_answer]
+        if turns and turns[-1].content.strip() and row.key not in trained:
+            alone = len(turns) == 1 and turns[0].role == "user"
+            question = Question(turns[-1].content, scorer="refusal", part="out_of_domain")
+            asked.setdefault(row.key, question if alone else replace(question, messages=turns))
+    if not asked:
+        raise DataError("the rows from outside hold no question that is not in the run's own data")
+    return tuple(_sample(list(asked.values()), limit, random.Random(f"outside {seed}")))
 
 
 def _sample(questions: Sequence[Question], limit: int, drawn: random.Random) -> list[Question]:

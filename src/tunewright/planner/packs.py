@@ -141,7 +141,7 @@ def _groups(cells: Sequence[Cell]) -> list[_Group]:
     together: dict[tuple[Any, ...], list[int]] = {}
     alone: list[_Group] = []
     for place, cell in enumerate(cells):
-        reason = _alone(cell.recipe)
+        reason = alone_because(cell.recipe)
         if reason:
             alone.append(_Group((place,), _shared(cell.recipe), reason))
         else:
@@ -158,7 +158,7 @@ def _shared(recipe: Recipe) -> dict[str, Any]:
     return {key: getattr(recipe, key) for key in keys}
 
 
-def _alone(recipe: Recipe) -> str:
+def alone_because(recipe: Recipe) -> str:
     """Why a cell cannot share a base with others; empty when it can."""
     if recipe.method == "full":
         return "full fine-tuning changes the base itself"

@@ -13,6 +13,7 @@ from tunewright.prescribe.values import is_number, show
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis, Finding
+from tunewright.schema.probe import ProbeAnswer
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Case:
     rows          : training rows, None if unknown
     history       : past runs of the same data and model
     record        : rule -> loss after / loss before of each run it led to earlier, whatever the data
+    probes        : answers of the probes that were run on this run's own rows and model
+    usual         : recipe keys and the values such a run is planned with (model, method, rows); empty when unknown
     out_of_memory : the run ended because the device's memory was full
     """
 
@@ -35,6 +38,8 @@ class Case:
     history: tuple[RunSummary, ...] = ()
     out_of_memory: bool = False
     record: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    usual: Mapping[str, float] = field(default_factory=dict)
+    probes: tuple[ProbeAnswer, ...] = ()
 
     def has(self, *symptoms: str) -> bool:
         return any(self.diagnosis.has(symptom) for symptom in symptoms)
@@ -49,10 +54,19 @@ class Case:
             return self._peak_learning_rate()
         return self.config.get(key)
 
+    def probed(self, probe: str) -> ProbeAnswer | None:
+        """The answer of the probe of that name, None when it was not asked."""
+        return next((answer for answer in self.probes if answer.probe == probe), None)
+
     def number(self, key: str) -> float | None:
         """The run's value of ``key`` when it is a finite number, else None."""
         value = self.value(key)
         return float(value) if is_number(value) else None
+
+    def times_usual(self, key: str) -> float | None:
+        """The run's value of ``key`` as a multiple of what such a run is planned with; None when either is unknown."""
+        value, usual = self.number(key), self.usual.get(key)
+        return value / usual if value and usual else None
 
     def _peak_learning_rate(self) -> float | None:
         # a log that stops inside the warm-up shows a lower peak than the recipe's

@@ -14,7 +14,8 @@ from tunewright.schema.finding import Finding
 STEPS: dict[str, tuple[str, str]] = {
     "all_masked": (
         "loss_on",
-        "no token is trained on: check the format and loss_on with `tunewright check --show-mask`",
+        "no token is trained on: check the format, loss_on, and whether max_length cuts the answers off, with "
+        "`tunewright check --show-mask`",
     ),
     "template_mismatch": ("template", "render a row with the model's own chat template and train with that one"),
     "labels_unrelated": ("data", "answers do not belong to their questions: check the column mapping"),

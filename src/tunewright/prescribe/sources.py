@@ -10,6 +10,8 @@ G3 = 'G3 "Mastering Large Model Training: Practical Parameter Tuning" (undated)'
 PLAYBOOK = '"Deep Learning Tuning Playbook" (Google, 2023-01)'
 PRECHELT = 'Prechelt, "Early Stopping - But When?" (1998)'
 LORA_WITHOUT_REGRET = '"LoRA Without Regret" (Thinking Machines, 2025-09)'
+MIXED_PRECISION = 'Micikevicius et al., "Mixed Precision Training" (2017-10)'
+DECOUPLED = 'Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2017-11)'
 CONTINUAL = 'Scialom et al., "Fine-tuned Language Models are Continual Learners" (2022-05)'
 TRAINER = "Hugging Face Trainer, how it logs losses (transformers 5.23.0, 2026)"
 

@@ -10,6 +10,10 @@ from tunewright.schema.finding import Finding
 BLOWN_UP = ("non_finite", "divergence", "worse_than_start")
 UNSTABLE = (*BLOWN_UP, "oscillation")
 STUCK = ("no_learning", "weights_not_updating")
+FAR_BELOW, FAR_ABOVE, FAR_ABOVE_FULL = 3.0, 5.0, 10.0
+"""Times: a learning rate this far from the planned one is itself the suspect. Plans start low, above all those of full
+fine-tuning, so more is asked of one above."""
+CALM_RISE = 1.3  # a training loss that was never this many times its own lowest before it broke had not diverged
 EARLY_SHARE = 0.05  # a blow-up within the first 5 % of the steps is the learning rate itself, not its late effect
 _RISE = 1.2  # a training loss this many times the first one counts as blown up
 
@@ -43,3 +47,32 @@ def _first_rise(case: Case) -> int | None:
     start = case.curve.base_eval_loss or float(points.values[0])
     above = np.flatnonzero(points.values > _RISE * start)
     return int(points.steps[above[0]]) if len(above) else None
+
+
+def rate_far_above(case: Case) -> bool:
+    """Whether the learning rate is known to lie far above where such a run starts; False when that is not known."""
+    times = case.times_usual("learning_rate")
+    far = FAR_ABOVE_FULL if case.value("method") == "full" else FAR_ABOVE
+    return times is not None and times > far
+
+
+def rate_far_below(case: Case, far: float = FAR_BELOW) -> bool:
+    """Whether the learning rate is known to lie far below where such a run starts; False when that is not known."""
+    times = case.times_usual("learning_rate")
+    return times is not None and times < 1 / far
+
+
+def broke_out_of_calm(case: Case, finding: Finding) -> bool:
+    """Whether the numbers broke in a run whose loss had not risen before: then its steps were not too large.
+
+    The lowest and the last level before the first number that is not finite are medians of five points, so one
+    unlucky batch is no rise. False without five points to look at.
+    """
+    if finding.symptom != "non_finite" or case.curve is None or rate_far_above(case):
+        return False
+    before = case.curve.loss.finite()
+    values = before.values[before.steps < finding.steps[0]]
+    if len(values) < 5:
+        return False
+    levels = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
+    return bool(levels[-1] <= CALM_RISE * levels.min())

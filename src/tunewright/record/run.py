@@ -4,7 +4,8 @@ run.json         status, command, versions, parents, start, end, heartbeat, resu
 recipe.yaml      the resolved recipe, itself a valid input
 plan.json        every value with its reason
 metrics.jsonl    one JSON event a line
-findings.json, exam.json, prediction.json, report.html, README.md
+check.json       what the check of its data found
+findings.json, exam.json, prediction.json, notes.json, report.html
 checkpoints/step-N/, best/
 """
 
@@ -21,9 +22,12 @@ from typing import Any
 import orjson
 
 from tunewright.record.files import storage_errors, write_whole
+from tunewright.record.find import MARKS, find
 from tunewright.schema import jsonio
 from tunewright.schema.errors import DataError, UsageError
 
+CHECK_FILE = "check.json"
+"""What the check of the run's data found."""
 STALE_AFTER_S = 60.0
 """A run whose heartbeat is older than this, and which did not end, was interrupted."""
 
@@ -96,10 +100,19 @@ class Run:
 
     def status(self) -> str:
         """planned, running, finished, stopped, failed or interrupted; "running" needs a fresh heartbeat."""
-        state = self.read()
-        status = str(state.get("status", "unknown"))
-        alive = time.time() - float(state.get("heartbeat", 0.0)) < STALE_AFTER_S
-        return "interrupted" if status == "running" and not alive else status
+        return status_of(self.read(), time.time())
+
+
+def status_of(state: Mapping[str, Any], now_s: float) -> str:
+    """The status that run.json gives at a time: a run whose heartbeat stopped is interrupted.
+
+    >>> status_of({"status": "running", "heartbeat": 100.0}, now_s=1000.0), status_of({}, now_s=0.0)
+    ('interrupted', 'unknown')
+    """
+    status = str(state.get("status") or "unknown")
+    heartbeat = state.get("heartbeat")
+    beat_s = float(heartbeat) if isinstance(heartbeat, (int, float)) else 0.0
+    return "interrupted" if status == "running" and now_s - beat_s >= STALE_AFTER_S else status
 
 
 def _write_line(handle: int, line: bytes) -> None:
@@ -137,9 +150,8 @@ def create_run(runs_dir: Path, name: str, *, about: Mapping[str, Any]) -> Run:
 
 def open_run(path: Path) -> Run:
     """An existing run folder. Raises UsageError when there is none at ``path``."""
-    marks = ("run.json", "recipe.yaml", "metrics.jsonl")
-    if not any((path / mark).is_file() for mark in marks):
-        raise UsageError(f"{path}: not a run folder (none of {', '.join(marks)})", hint="tunewright runs ls")
+    if not any((path / mark).is_file() for mark in MARKS):
+        raise UsageError(f"{path}: not a run folder (none of {', '.join(MARKS)})", hint="tunewright runs ls")
     return Run(path.absolute())
 
 
@@ -157,9 +169,7 @@ def free_name(runs_dir: Path, stem: str) -> str:
 
 def find_runs(runs_dir: Path) -> list[Run]:
     """Every run below ``runs_dir``, tunings' runs included, oldest first; needs no index."""
-    found = sorted({mark.parent for mark in runs_dir.rglob("run.json")})
-    runs = [Run(path.absolute()) for path in found if (path / "tuning.json").exists() is False]
-    return sorted(runs, key=lambda run: (_started(run), run.name))
+    return sorted(map(Run, find(runs_dir).runs), key=lambda run: (_started(run), run.name))
 
 
 def _started(run: Run) -> float:

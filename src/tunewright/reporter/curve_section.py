@@ -28,7 +28,6 @@ def run_figure(view: RunView, curve: Curve, most_points: int = 1_200) -> Figure:
         title=f"Training curve of {one_line(view.name, 80)}",
         best_step=view.best_step,
         resumed=view.resumed,
-        replaced=view.replaced,
         most_points=most_points,
     )
 
@@ -174,7 +173,11 @@ def next_blocks(view: RunView) -> list[Block]:
         return []
     if advice.keep or not advice.changes:
         return [Paragraph(f"Next: keep these settings. {sentence(advice.why)}".strip(), "good")]
-    return [Paragraph(f"Next: {safe(advice.why)}" if advice.why else "Next:"), changes_table(advice.changes)]
+    told = {change.why.casefold().rstrip(".") for change in advice.changes}
+    repeated = any(why and why in advice.why.casefold() for why in told)  # the table below gives the reason
+    asked = "; ".join(change_text(change) for change in advice.changes)
+    said = f"Next: {asked}." if repeated or not advice.why else f"Next: {safe(advice.why)}"
+    return [Paragraph(said), changes_table(advice.changes)]
 
 
 def changes_table(changes: tuple[Change, ...]) -> Table:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.reporter import load
 from tunewright.reporter.curve_section import change_text, curve_blocks, forgetting_cell, health_cell, next_blocks
+from tunewright.reporter.data_section import data_section
 from tunewright.reporter.exam_section import exam_section
-from tunewright.reporter.figure import overlay_figure
+from tunewright.reporter.figure import Figure, overlay_figure
+from tunewright.reporter.origin_section import notes_section, origin_section
 from tunewright.reporter.run_sections import cost_facts, record_section, settings_section, use_section
 from tunewright.reporter.run_view import RunView, TuningRun, TuningView, View
 from tunewright.reporter.sweep_section import sweep_blocks
@@ -24,6 +26,7 @@ from tunewright.reporter.tree import (
     Table,
     table,
 )
+from tunewright.reporter.tuning_section import tuning_blocks
 from tunewright.reporter.verdicts import headline_facts, run_verdict, tuning_verdict
 from tunewright.reporter.words import duration, figure, moment, one_line, plural, safe, sentence, setting
 from tunewright.schema.prescription import Range
@@ -45,6 +48,8 @@ def _run_document(view: RunView) -> Document:
     facts.append(("Time", duration(load.number(view.result.get("seconds")))))
     curve = Section("curve", "The curve and what it means", (*curve_blocks(view), *next_blocks(view)), brief=True)
     adapter = str(view.result.get("adapter") or f"{view.path}/best")
+    told = [section for section in (origin_section(view), notes_section(view)) if section is not None]
+    ours = (data_section(view), use_section(view, adapter)) if not view.is_log else ()
     return Document(
         title=one_line(view.name, 100),
         kind="run",
@@ -53,9 +58,10 @@ def _run_document(view: RunView) -> Document:
         facts=Facts(tuple(facts), big=True),
         sections=(
             curve,
-            exam_section(view.exam),
+            *told,
+            *(() if view.is_log else (exam_section(view.exam),)),
             settings_section(view),
-            use_section(view, adapter),
+            *ours,
             record_section(view),
         ),
     )
@@ -74,7 +80,7 @@ def _tuning_document(view: TuningView) -> Document:
     sections = [_story(view), _curves(view), exam_section(view.exam)]
     if best and best.view:
         adapter = str(load.mapping(view.about.get("best")).get("adapter") or f"{best.view.path}/best")
-        sections += [settings_section(best.view), use_section(best.view, adapter)]
+        sections += [settings_section(best.view), data_section(best.view), use_section(best.view, adapter)]
     return Document(
         title=one_line(view.name, 100),
         kind="tuning",
@@ -88,9 +94,9 @@ def _tuning_document(view: TuningView) -> Document:
 def _story(view: TuningView) -> Section:
     """What each run showed, what was changed and why, and why it ended."""
     blocks: list[Block] = [Paragraph(one_line(problem), "warn") for problem in view.problems]
-    blocks += sweep_blocks(view) if view.about.get("kind") == "sweep" else [runs_table(view)]
-    curves = [(run.name, run.view.curve) for run in view.runs if run.view and run.view.curve]
-    overlay = overlay_figure(curves, view.best) if len(curves) > 1 else None
+    swept = view.about.get("kind") == "sweep"
+    blocks += sweep_blocks(view) if swept else [runs_table(view), *tuning_blocks(view)]
+    overlay = series_figure(view) if len(view.runs) > 1 else None
     if overlay is not None:
         blocks.append(Chart(overlay, _overlay_table(view)))
     if view.about.get("stopped_because"):
@@ -99,6 +105,12 @@ def _story(view: TuningView) -> Section:
         lines = tuple(f"{moment(at)}: {safe(text)}" if at is not None else safe(text) for at, text in view.decisions)
         blocks.append(Fold(f"Every decision as it was made ({len(lines)})", (Bullets(lines, ordered=True),)))
     return Section("story", "What was tried, and why", tuple(blocks), brief=True)
+
+
+def series_figure(view: TuningView) -> Figure | None:
+    """The validation losses of every run on one axis; None when none was measured."""
+    curves = [(run.name, run.view.curve) for run in view.runs if run.view and run.view.curve]
+    return overlay_figure(curves, view.best)
 
 
 def runs_table(view: TuningView) -> Table:

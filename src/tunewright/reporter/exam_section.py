@@ -7,7 +7,7 @@ import math
 from tunewright.reporter.tree import Bar, Block, Cell, Example, Fold, Paragraph, Section, table
 from tunewright.reporter.verdicts import PARTS as PART_NAMES
 from tunewright.reporter.verdicts import READING_TONE, exam_verdict
-from tunewright.reporter.words import percent, plural, safe, signed
+from tunewright.reporter.words import figure, percent, plural, safe, signed
 from tunewright.schema.exam import PARTS, Answer, ExamResult, Score
 
 MOST_EXAMPLES = 5
@@ -66,6 +66,8 @@ def _bare(rate: float) -> Bar | None:
 def _copied(exam: ExamResult) -> str:
     rise = exam.forgetting.get("nats_per_token")
     forgot = f" On general text its loss changed by {signed(rise)} nats per token." if rise is not None else ""
+    kl = exam.forgetting.get("kl_new_task")
+    forgot += f" On the new task its answers moved by {figure(kl)} nats per token (KL)." if kl is not None else ""
     if exam.copied is None:
         return f"It gave no wrong answer, so none was copied from the training data.{forgot}"
     return f"{percent(exam.copied)} of its wrong answers are copied word for word from the training data.{forgot}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunewright.curve.smooth import reduce, smooth
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.reporter import words
-from tunewright.schema.curve import EMPTY, Curve, Series
+from tunewright.schema.curve import Curve, Series
 from tunewright.schema.finding import Finding
 
 MOST_POINTS = 1_200
@@ -29,6 +29,7 @@ LOG_FROM_RATIO = 40.0
 """Losses that span more than this factor are drawn on a logarithmic axis, which the axis then says."""
 
 
+X_LOG_PAD = 1.15
 RUNS_NAMED = 12
 """Runs of an overlay that get a line style and a legend entry of their own."""
 
@@ -114,11 +115,20 @@ class Figure:
     bands: tuple[Band, ...] = ()
     rules: tuple[Rule, ...] = ()
     note: str = ""
+    x_log: bool = False
+
+    @property
+    def x_start(self) -> float:
+        """The left end of the shared axis: 0, or a little below the first point where it is logarithmic."""
+        starts = [float(line.x[0]) for panel in self.panels for line in panel.lines if line.drawn]
+        return min(starts, default=0.1) / X_LOG_PAD if self.x_log else 0.0
 
     @property
     def x_end(self) -> float:
-        """The right end of the shared axis; at least 1."""
+        """The right end of the shared axis; at least 1 where it is linear."""
         ends = [float(line.x[-1]) for panel in self.panels for line in panel.lines if line.drawn]
+        if self.x_log:
+            return X_LOG_PAD * max(ends, default=1.0)
         return max([1.0, *ends, *(band.last for band in self.bands)])
 
 
@@ -144,15 +154,14 @@ def curve_figure(
     title: str = "Training curve",
     best_step: int | None = None,
     resumed: tuple[int, ...] = (),
-    replaced: Series = EMPTY,
     most_points: int = MOST_POINTS,
 ) -> Figure:
     """One run: losses, the forgetting probe, and the learning rate, with findings as bands.
 
     best_step : step of the kept checkpoint, marked on the validation loss
-    resumed   : steps from which an interrupted run went on; ``replaced``: what it had logged beyond them before
+    resumed   : steps from which an interrupted run went on; what it had logged beyond them before is drawn too
     """
-    panels = [_loss_panel(curve, best_step, replaced, most_points)]
+    panels = [_loss_panel(curve, best_step, most_points)]
     if len(curve.general_loss):
         panels.append(_general_panel(curve))
     if len(curve.learning_rate):
@@ -174,10 +183,11 @@ def curve_figure(
     )
 
 
-def _loss_panel(curve: Curve, best_step: int | None, replaced: Series, most_points: int) -> Panel:
+def _loss_panel(curve: Curve, best_step: int | None, most_points: int) -> Panel:
     mean_of = f" (mean of {curve.logged_every} steps)" if curve.logged_every > 1 else ""
     half_life = half_life_steps(curve)
-    lines = [line("before the resume, replaced", "ghost", replaced)] if len(replaced) else []
+    left = line("before the resume, replaced", "ghost", curve.replaced, most_points=most_points // 2)
+    lines = [left] if left.drawn else []
     lines.append(line(f"training{mean_of}", "raw" if half_life else "train", curve.loss, most_points=most_points))
     if half_life:
         name = f"training, smoothed (half-life {half_life:,.0f} steps)"

@@ -36,7 +36,7 @@ class Layout:
 
     def __init__(self, figure: Figure) -> None:
         self.right = WIDTH_PX - RIGHT_PX
-        self.x = Scale(0.0, figure.x_end, LEFT_PX, self.right)
+        self.x = Scale(figure.x_start, figure.x_end, LEFT_PX, self.right, figure.x_log)
         self.lanes = _assign_lanes(figure.bands[:BANDS_IN_LANES], self.x, self.right)
         y = 6.0 + ROW_PX * (1 + max((lane for lane, _ in self.lanes), default=-1))
         self.panels: list[Placed] = []

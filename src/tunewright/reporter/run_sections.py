@@ -131,11 +131,28 @@ def record_section(view: RunView, key: str = "record") -> Section:
         ("Started", moment(about.get("run_started") or about.get("started"))),
         ("Ended", moment(about["ended"]) if about.get("ended") else ""),
         *cost_facts(view.result),
+        ("Machine", machine_text(load.mapping(about.get("machine")))),
         ("Versions", setting(about.get("versions")) if about.get("versions") else ""),
         *hashes(about),
         ("Folder", one_line(view.path)),
     ]
     return Section(key, "The record", (Facts(tuple(item for item in items if item[1])),))
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """The machine a run was made on, in words; empty when it is not on record.
+
+    >>> machine_text({"device": "cpu", "memory_GiB": 24.0, "cores": 2, "system": "Linux"})
+    'cpu, 24.0 GiB, 2 cores, Linux'
+    """
+    memory, cores = load.number(machine.get("memory_GiB")), load.count(machine.get("cores"))
+    parts = [
+        one_line(machine.get("device") or ""),
+        f"{figure(memory)} GiB" if memory is not None else "",
+        f"{cores} cores" if cores is not None else "",
+        one_line(machine.get("system") or ""),
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def cost_facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tunewright.reporter import load
+from tunewright.reporter.figures import Figures, figures_of
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.exam import ExamResult
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change, Prescription, Range
+
+LOG_STATUS = "read from a log"
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Reasoned:
 class RunView:
     """One run. ``about`` is run.json, ``result`` the ``train`` JSON in it; empty where nothing is known.
 
-    resumed, replaced : steps from which the run went on after a stop, and the training losses it had logged
-                        beyond them before (on record twice, both are shown)
-    problems          : what was missing or damaged, one sentence each
+    resumed  : steps from which the run went on after a stop
+    check    : what the check of its data found, as check.json has it
+    problems : what was missing or damaged, one sentence each
     """
 
     path: str
@@ -46,9 +49,11 @@ class RunView:
     predicted: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     prediction: Mapping[str, Any] = field(default_factory=dict)
+    check: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[tuple[float | None, str], ...] = ()
+    tags: tuple[str, ...] = ()
     curve: Curve | None = None
     resumed: tuple[int, ...] = ()
-    replaced: Series = EMPTY
     diagnosis: Diagnosis | None = None
     prescription: Prescription | None = None
     exam: ExamResult | None = None
@@ -57,39 +62,44 @@ class RunView:
     problems: tuple[str, ...] = ()
 
     @property
+    def is_log(self) -> bool:
+        """Whether this is a log of another tool, of which only the curve is known."""
+        return self.status == LOG_STATUS
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The numbers every face shows."""
+        return figures_of(
+            self.result,
+            self.curve,
+            health=self.diagnosis.health if self.diagnosis else "",
+            exam_forgetting=self.exam.forgetting.get("nats_per_token") if self.exam else None,
+        )
+
+    @property
     def best_step(self) -> int | None:
-        """Step of the kept checkpoint: as recorded, else that of the lowest validation loss; None without any."""
-        recorded = load.count(self.result.get("best_step"))
-        if recorded is not None:
-            return recorded
-        measured = self.curve.eval_loss.finite() if self.curve else EMPTY
-        return int(measured.steps[np.argmin(measured.values)]) if len(measured) else None
+        return self.figures.best_step
 
     @property
     def eval_loss(self) -> float | None:
-        """Validation loss of the best checkpoint: as recorded, else the lowest on the curve; None when unknown."""
-        recorded = load.number(self.result.get("eval_loss"))
-        if recorded is not None:
-            return recorded
-        measured = self.curve.eval_loss.finite() if self.curve else EMPTY
-        return float(measured.values.min()) if len(measured) else None
+        return self.figures.eval_loss
 
     @property
     def base_eval_loss(self) -> float | None:
-        recorded = load.number(self.result.get("base_eval_loss"))
-        return recorded if recorded is not None or self.curve is None else self.curve.base_eval_loss
+        return self.figures.base_eval_loss
 
     @property
     def forgetting(self) -> float | None:
-        """Rise of the loss on general text in nats per token, as recorded by the run or by its exam."""
-        recorded = load.number(self.result.get("forgetting"))
-        if recorded is None and self.exam is not None:
-            return self.exam.forgetting.get("nats_per_token")
-        return recorded
+        return self.figures.forgetting
 
     @property
     def health(self) -> str:
-        return self.diagnosis.health if self.diagnosis else str(self.result.get("health") or "unknown")
+        return self.figures.health
+
+    @property
+    def replaced(self) -> Series:
+        """Training losses of branches the run left when it was resumed: both are on record, both are shown."""
+        return self.curve.replaced if self.curve is not None else EMPTY
 
     @property
     def model(self) -> str:
@@ -101,10 +111,8 @@ class RunView:
 
     def __json__(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "recipe_yaml"}
-        figures = {
-            name: getattr(self, name) for name in ("eval_loss", "base_eval_loss", "best_step", "forgetting", "health")
-        }
-        return {"kind": "run", **fields, **figures}
+        shown = {field.name: getattr(self.figures, field.name) for field in dataclass_fields(Figures)}
+        return {"kind": "run", **fields, **shown}
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,7 @@ def view_of_curve(
     return RunView(
         path=curve.path,
         name=Path(curve.path).name,
-        status="read from a log",
+        status=LOG_STATUS,
         recipe=curve.config,
         curve=curve,
         diagnosis=diagnosis,

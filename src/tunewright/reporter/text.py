@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tunewright.reporter import load
-from tunewright.reporter.document import make_document
 from tunewright.reporter.lines import hanging, wrap
-from tunewright.reporter.run_view import View
-from tunewright.reporter.textplot import render_plot
 from tunewright.reporter.tree import (
     Block,
     Bullets,
@@ -25,10 +20,11 @@ from tunewright.reporter.tree import (
     Paragraph,
     Section,
     Table,
-    table,
 )
-from tunewright.reporter.verdicts import HEALTH_TONE
-from tunewright.reporter.words import columns_of, duration, figure, moment, one_line, setting, signed
+from tunewright.reporter.words import columns_of
+
+if TYPE_CHECKING:
+    from tunewright.reporter.run_view import View
 
 _ANSI = {"good": "32", "warn": "33", "bad": "31", "quiet": "2", "": "1"}
 NARROWEST = 30
@@ -37,6 +33,8 @@ GAP = "  "
 
 def render_text(view: View, width: int = 80, *, colour: bool = False, brief: bool = True) -> str:
     """The report of a run or tuning as text. ``brief`` leaves out settings, record and what is folded away."""
+    from tunewright.reporter.document import make_document  # a plain table needs no curves
+
     return document_text(make_document(view), width, colour=colour, brief=brief)
 
 
@@ -47,6 +45,11 @@ def document_text(document: Document, width: int = 80, *, colour: bool = False, 
     parts = ["\n".join([*head, *writer.block(document.facts)])]
     parts += [writer.section(section) for section in document.sections if section.brief or not brief]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def table_text(table: Table, width: int = 80, *, colour: bool = False) -> str:
+    """One table as text, without a final newline."""
+    return "\n".join(_Writer(max(width, NARROWEST), colour, True).table(table))
 
 
 class _Writer:
@@ -80,6 +83,8 @@ class _Writer:
         if isinstance(block, Bullets):
             return [line for item in block.items for line in hanging("- ", item, self.width)]
         if isinstance(block, Chart):
+            from tunewright.reporter.textplot import render_plot
+
             return render_plot(block.figure, self.width).split("\n")
         if self.brief:
             return []
@@ -156,91 +161,3 @@ def row_lines(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[boo
             parts.append(pad + text if right else text + pad)
         lines.append(GAP.join(parts).rstrip())
     return lines
-
-
-def runs_table(runs: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bool = False) -> str:
-    """The lines of ``runs ls`` as a table: mappings with name (or run), status, model, eval_loss, health, started.
-
-    >>> print(runs_table([{"run": "/runs/a", "status": "finished", "eval_loss": 0.3}]).splitlines()[0].rstrip())
-    run  status    model  validation loss  curve  started
-    """
-    if not runs:
-        return "No runs yet.\n"
-    rows: list[tuple[Cell | str, ...]] = []
-    for run in runs:
-        health = one_line(run.get("health") or "", 20)
-        loss = load.number(run.get("eval_loss"))
-        rows.append(
-            (
-                one_line(run.get("name") or Path(str(run.get("run", ""))).name, 120),
-                one_line(run.get("status") or "unknown", 20),
-                Path(one_line(run.get("model") or "", 200)).name,
-                figure(loss) if loss is not None else "",
-                Cell(health, tone=HEALTH_TONE.get(health, "")),
-                moment(run["started"]) if run.get("started") is not None else "",
-            )
-        )
-    shown = table("Runs", "run|status|model|validation loss #|curve|started", rows)
-    return "\n".join(_Writer(max(width, NARROWEST), colour, True).table(shown)) + "\n"
-
-
-def rules_table(rules: Sequence[Mapping[str, Any]], width: int = 80, *, colour: bool = False) -> str:
-    """The lines of ``runs rules`` as a table; rates stand with their 95 % interval, "none judged" where there are none.
-
-    ``rules``: mappings with rule, used, hits and inside (each n, passed, rate, low, high) and mean_absolute_error.
-    """
-    rows: list[tuple[Cell | str, ...]] = []
-    for one in rules:
-        error = load.number(one.get("mean_absolute_error"))
-        rows.append(
-            (
-                one_line(one["rule"]),
-                figure(load.count(one["used"])),
-                _rate(one["hits"], "none judged"),
-                _rate(one["inside"], "none predicted"),
-                figure(error) if error is not None else "",
-            )
-        )
-    shown = table("Rules", "rule|used #|helped|loss came inside its range|mean error #", rows)
-    return "\n".join(_Writer(max(width, NARROWEST), colour, True).table(shown)) + "\n"
-
-
-def _rate(score: Mapping[str, Any], none: str) -> str:
-    if not score["n"]:
-        return none
-    shares = (f"{100 * score[key]:.0f}" for key in ("low", "high"))
-    return f"{score['passed']} of {score['n']} ({'-'.join(shares)} %)"
-
-
-_RESULTS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "eval_loss": ("validation loss", lambda value: figure(load.number(value))),
-    "base_eval_loss": ("of the base", lambda value: figure(load.number(value))),
-    "forgetting": ("forgetting", lambda value: signed(load.number(value))),
-    "health": ("curve", one_line),
-    "steps": ("steps", lambda value: figure(load.count(value))),
-    "tokens": ("training tokens", lambda value: figure(load.count(load.mapping(value).get("train")))),
-    "seconds": ("time", lambda value: duration(load.number(value))),
-}
-
-
-def compare(answer: Mapping[str, Any], width: int = 80, *, colour: bool = False) -> str:
-    """``runs compare`` as text: only the settings that differ, then how each run ended.
-
-    ``answer``: {"runs": paths, "differences": [{"key", "values"}], "results": [{...} per run]}.
-    """
-    names = [Path(str(run)).name for run in answer["runs"]]
-    columns = "|".join(["setting", *(name.replace("|", "/") for name in names)])
-    writer = _Writer(max(width, NARROWEST), colour, True)
-    settings: list[tuple[Cell | str, ...]] = [
-        (one_line(one["key"]), *(setting(value) for value in one["values"])) for one in answer["differences"]
-    ]
-    same = "All settings are the same."
-    results: list[tuple[Cell | str, ...]] = []
-    for key, (label, show) in _RESULTS.items():
-        values = [load.mapping(result).get(key) for result in answer["results"]]
-        if any(value is not None for value in values):
-            results.append((label, *("" if value is None else show(value) for value in values)))
-    parts = ["\n".join(writer.table(table("Differences", columns, settings))) if settings else same]
-    if results:
-        parts.append("\n".join(writer.table(table("Results", columns.replace("setting", "result", 1), results))))
-    return "\n\n".join(parts) + "\n"

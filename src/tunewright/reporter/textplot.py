@@ -28,7 +28,7 @@ def render_plot(figure: Figure, width: int = 78, height: int = 14) -> str:
     labels = {round(y(value)): label for value, label in y.ticks(max(2, rows // 3))}
     margin = max(map(len, labels.values()), default=0)
     columns = max(10, width - margin - 2)
-    x = Scale(0.0, figure.x_end, 0, columns - 1)
+    x = Scale(figure.x_start, figure.x_end, 0, columns - 1, figure.x_log)
     grid = [[" "] * columns for _ in range(rows)]
     marks = _marks(panel)
     for one, mark in zip(panel.lines, marks, strict=True):
@@ -37,10 +37,17 @@ def render_plot(figure: Figure, width: int = 78, height: int = 14) -> str:
         f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{''.join(line).rstrip()}"
         for row, line in enumerate(grid)
     ]
-    end = f"{figure.x_end:,.0f}" if figure.x_end >= 10 else f"{figure.x_end:.1f}"
+    start, end = _end(figure.x_start), _end(figure.x_end)
     foot = f"{' ' * margin} └{'─' * columns}"
-    scale = f"{' ' * (margin + 2)}0{figure.x_title:^{max(0, columns - 1 - len(end))}}{end}"
+    scale = f"{' ' * (margin + 2)}{start}{figure.x_title:^{max(0, columns - len(start) - len(end))}}{end}"
     return "\n".join([panel.title, *body, foot, scale, *_legend(panel, width)])
+
+
+def _end(value: float) -> str:
+    """An end of the x axis: whole numbers when large, two digits when small."""
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _marks(panel: Panel) -> list[str]:

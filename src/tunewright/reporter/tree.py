@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tunewright.reporter.figure import Figure
+if TYPE_CHECKING:
+    from tunewright.reporter.figure import Figure
 
 Tone = Literal["", "good", "warn", "bad", "quiet"]
 

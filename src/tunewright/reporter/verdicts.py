@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from tunewright.reporter.run_view import RunView, TuningView
+from typing import TYPE_CHECKING
+
 from tunewright.reporter.tree import Tone
 from tunewright.reporter.words import figure, one_line, percent, plural, signed
 from tunewright.schema.exam import ExamResult, Score
+
+if TYPE_CHECKING:
+    from tunewright.reporter.run_view import RunView, TuningView
 
 HEALTH_TONE: dict[str, Tone] = {"healthy": "good", "warning": "warn", "sick": "bad"}
 READINGS = {
     "learned": "it learned the new material",
     "memorised": "it repeats what it was trained on but does not answer other wordings",
-    "forgot": "it learned the new material but lost old skills",
+    "forgot": "it lost old skills",
     "over_refuses": "it refuses questions it should answer",
     "undertrained": "it has not learned enough of the new material",
 }

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.curve.read import read_curves
-from tunewright.record.run import Run
+from tunewright.record.find import MARKS
+from tunewright.record.notes import NOTES_FILE
+from tunewright.record.run import CHECK_FILE, Run
 from tunewright.reporter import load
 from tunewright.reporter.run_view import Reasoned, RunView, TuningRun, TuningView, View, view_of_curve
-from tunewright.schema.curve import Curve, Series
+from tunewright.schema.curve import Curve
 from tunewright.schema.errors import TunewrightError, UsageError
+from tunewright.schema.finding import Diagnosis
+from tunewright.schema.prescription import Prescription
 
 __all__ = ["RunView", "TuningRun", "TuningView", "View", "read_view", "view_of_curve"]
-
-RUN_MARKS = ("run.json", "recipe.yaml", "metrics.jsonl")
 
 
 def read_view(path: Path) -> View:
@@ -26,8 +28,8 @@ def read_view(path: Path) -> View:
     path = Path(path).absolute()
     if (path / "tuning.json").is_file():
         return _read_tuning(path)
-    if not any((path / mark).is_file() for mark in RUN_MARKS):
-        marks = ", ".join(("tuning.json", *RUN_MARKS))
+    if not any((path / mark).is_file() for mark in MARKS):
+        marks = ", ".join(("tuning.json", *MARKS))
         raise UsageError(f"{path}: neither a run nor a tuning folder (none of {marks})", hint="tunewright runs ls")
     return _read_run(path)
 
@@ -38,9 +40,12 @@ def _read_run(path: Path) -> RunView:
     plan = load.json_object(path, "plan.json", problems)
     findings = load.json_object(path, "findings.json", problems)
     recipe_yaml = load.text_file(path, "recipe.yaml", problems)
-    resumed, replaced = _resumes(load.json_lines(path, "metrics.jsonl", problems))
-    for name in (name for name in RUN_MARKS if not (path / name).is_file()):
+    events = load.json_lines(path, "metrics.jsonl", problems)
+    kept = load.json_object(path, NOTES_FILE, problems)
+    for name in (name for name in MARKS if not (path / name).is_file()):
         problems.note(f"{name} is missing.")
+    curve = _read_curve(path, problems)
+    diagnosis, prescription = _reading(findings, curve)
     return RunView(
         path=str(path),
         name=path.name,
@@ -53,11 +58,15 @@ def _read_run(path: Path) -> RunView:
         predicted=load.mapping(plan.get("predicted")),
         warnings=load.texts(plan.get("warnings")),
         prediction=load.json_object(path, "prediction.json", problems),
-        curve=_read_curve(path, problems),
-        resumed=resumed,
-        replaced=replaced,
-        diagnosis=load.as_diagnosis(findings),
-        prescription=load.as_prescription(findings.get("prescription")),
+        check=load.json_object(path, CHECK_FILE, problems),
+        notes=tuple(
+            (load.number(note.get("t")), load.text(note.get("text"))) for note in load.items(kept.get("notes"))
+        ),
+        tags=load.texts(kept.get("tags")),
+        curve=curve,
+        resumed=_resumed(events),
+        diagnosis=diagnosis,
+        prescription=prescription,
         exam=load.as_exam(load.json_object(path, "exam.json", problems)),
         adapter_base=load.text(
             load.json_object(path / "best", "adapter_config.json", problems).get("base_model_name_or_path")
@@ -65,6 +74,16 @@ def _read_run(path: Path) -> RunView:
         has_best=(path / "best").is_dir(),
         problems=tuple(problems.said),
     )
+
+
+def _reading(findings: Mapping[str, Any], curve: Curve | None) -> tuple[Diagnosis | None, Prescription | None]:
+    """What the run recorded of its curve; a run that never got so far is read now."""
+    if findings or curve is None:
+        return load.as_diagnosis(findings), load.as_prescription(findings.get("prescription"))
+    from tunewright.prescribe.report import report_on
+
+    report = report_on(curve)
+    return report.diagnosis, report.prescription
 
 
 def _status(path: Path, about: Mapping[str, Any]) -> str:
@@ -93,26 +112,14 @@ def _reasoned(raw: Mapping[str, Any]) -> Reasoned:
     )
 
 
-def _resumes(events: list[dict[str, Any]]) -> tuple[tuple[int, ...], Series]:
-    """Steps the run was resumed from, and the training losses logged beyond them that were then replaced.
+def _resumed(events: list[dict[str, Any]]) -> tuple[int, ...]:
+    """Steps the run was resumed from.
 
-    >>> steps, replaced = _resumes([{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.5}, {"resumed_at": 1}])
-    >>> steps, replaced.steps.tolist()
-    ((1,), [2])
+    >>> _resumed([{"step": 2, "loss": 1.5}, {"resumed_at": 1}])
+    (1,)
     """
-    resumed: list[int] = []
-    losses: dict[int, float] = {}
-    replaced: dict[int, float] = {}
-    for event in events:
-        back_to, step = load.count(event.get("resumed_at")), load.count(event.get("step"))
-        loss = load.number(event.get("loss"))
-        if back_to is not None:
-            resumed.append(back_to)
-            replaced.update({past: value for past, value in losses.items() if past > back_to})
-            losses = {past: value for past, value in losses.items() if past <= back_to}
-        elif step is not None and loss is not None:
-            losses[step] = loss
-    return tuple(resumed), Series.of(replaced.items())
+    steps = (load.count(event.get("resumed_at")) for event in events)
+    return tuple(step for step in steps if step is not None)
 
 
 def _read_tuning(path: Path) -> TuningView:
@@ -160,5 +167,5 @@ def _tuning_run(tuning: Path, raw: Mapping[str, Any], problems: load.Problems) -
 
 def _run_below(tuning: Path, name: str) -> RunView | None:
     folder = tuning / name
-    is_run = name not in ("", ".", "..") and any((folder / mark).is_file() for mark in RUN_MARKS)
+    is_run = name not in ("", ".", "..") and any((folder / mark).is_file() for mark in MARKS)
     return _read_run(folder) if is_run else None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunewright.schema.finding import Finding
 from tunewright.schema.median import median
 
 
@@ -70,6 +71,7 @@ class Curve:
     objective        : "nll", or "reward" when the log has reward columns (DPO, GRPO, PPO): then loss is no NLL
     replaced         : training losses of a branch the run left when it was resumed from an earlier step
     notes            : what had to be decided to read the log, one sentence each
+    probed           : what probes of data and model found, kept beside the log: never read from a series
     """
 
     kind: str
@@ -87,6 +89,7 @@ class Curve:
     objective: str = "nll"
     replaced: Series = EMPTY
     notes: tuple[str, ...] = ()
+    probed: tuple[Finding, ...] = ()
 
     @property
     def logged_every(self) -> int:

@@ -55,11 +55,11 @@ class Recipe(_Strict):
     8
     """
 
-    model: str
-    stage: Stage = "sft"
-    method: Method = "lora"
+    model: str = Field(description="a Hub name, a folder, or a bundled model")
+    stage: Stage = Field("sft", description="sft: answers to prompts; pt: raw text, every token")
+    method: Method = Field("lora", description="lora: adapters; qlora: adapters on a 4-bit base; full: every weight")
 
-    data: str | tuple[Mixed, ...]
+    data: str | tuple[Mixed, ...] = Field(description="a file, a folder, hub:NAME, demo, or a list with weights")
     val: str | None = Field(None, description="validation file; without one, val_size of the data is held out")
     test: str | None = Field(None, description="sealed test file, looked at once at the very end")
     val_size: NonNegative = Field(0.1, description="below 1: a share of the rows; 1 or more: a number of rows; 0: none")
@@ -68,42 +68,42 @@ class Recipe(_Strict):
     max_length: Count | None = Field(None, description="tokens; null: the model's context or 2048, the smaller")
     packing: bool = Field(False, description="join rows to full length; always on for stage pt")
 
-    per_device_train_batch_size: Count = 8
-    per_device_eval_batch_size: Count = 16
-    gradient_accumulation_steps: Count = 1
-    num_train_epochs: Positive = 3.0
+    per_device_train_batch_size: Count = Field(8, description="rows at once in a training step")
+    per_device_eval_batch_size: Count = Field(16, description="rows at once in an evaluation; changes no result")
+    gradient_accumulation_steps: Count = Field(1, description="batches summed into one optimizer step")
+    num_train_epochs: Positive = Field(3.0, description="passes over the rows")
     max_steps: Count | None = Field(None, description="if given, rules over num_train_epochs")
 
-    learning_rate: Positive = 2e-4
-    lr_scheduler_type: Schedule = "cosine"
+    learning_rate: Positive = Field(2e-4, description="the peak, reached when the warm-up ends")
+    lr_scheduler_type: Schedule = Field("cosine", description="how the learning rate falls after the warm-up")
     lr_floor: Share = Field(0.0, description="share of the peak kept at the end (cosine_with_min_lr)")
     lr_step_size: Count = Field(1000, description="steps between two drops (step)")
     lr_step_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.9, description="factor at each drop (step)")
     decay_share: Share = Field(0.2, description="last share of the run in which wsd decays")
-    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] | None = Field(None, description="steps in which the rate rises from 0")
     warmup_ratio: Share | None = Field(None, description="share of all steps; not together with warmup_steps")
-    weight_decay: NonNegative = 0.0
+    weight_decay: NonNegative = Field(0.0, description="share of each weight taken off per step, x learning rate")
     max_grad_norm: NonNegative = Field(1.0, description="0 turns clipping off")
-    optim: Optimizer = "adamw"
-    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    optim: Optimizer = Field("adamw", description="adamw_8bit needs bitsandbytes")
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="memory of the gradient's mean")
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="memory of the gradient's square")
 
-    lora_rank: Count = 16
-    lora_alpha: Positive = 32.0
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    lora_rank: Count = Field(16, description="width of the adapters: what they can hold")
+    lora_alpha: Positive = Field(32.0, description="the adapters count alpha / rank times")
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of adapter inputs set to 0")
     lora_target: str | tuple[str, ...] = Field("all", description='"all" linear layers, or module names')
-    modules_to_save: tuple[str, ...] = ()
+    modules_to_save: tuple[str, ...] = Field((), description="modules trained whole and kept with the adapter")
     init_adapter: str | None = Field(None, description="a PEFT adapter folder to continue from")
 
-    precision: Precision = "auto"
-    gradient_checkpointing: bool = False
-    logging_steps: Count = 1
+    precision: Precision = Field("auto", description="number format; auto: bf16 where the device has it")
+    gradient_checkpointing: bool = Field(False, description="compute activations twice to save memory")
+    logging_steps: Count = Field(1, description="a logged loss is the mean of so many steps")
     eval_steps: Count | None = Field(None, description="null: sized to the run")
     save_steps: Count | None = Field(None, description="null: at every evaluation")
     early_stopping_patience: Annotated[int, Field(ge=0)] = Field(0, description="evaluations without gain; 0: off")
-    report_to: tuple[Tracker, ...] = ("tensorboard",)
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    replay: Replay | None = None
+    report_to: tuple[Tracker, ...] = Field(("tensorboard",), description="where else the numbers go")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="of data order, split and adapter")
+    replay: Replay | None = Field(None, description="general rows mixed in against forgetting: data and share")
 
     @field_validator("data", "lora_target", "modules_to_save", "report_to", mode="before")
     @classmethod

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tunewright.schema.errors import RecipeError
 from tunewright.schema.recipe_io import KEYS, nearest, parse_yaml, read_settings
@@ -14,7 +13,7 @@ from tunewright.trainers.exported import OUTPUT, TRAIN, WRITTEN
 from tunewright.trainers.script_reading import script_settings
 from tunewright.trainers.tool import Tool
 from tunewright.trainers.tools import TOOLS
-from tunewright.trainers.translation import ROW_KEYS, Code, Keys, Values, imported_values
+from tunewright.trainers.translation import ROW_KEYS, Keys, Values, imported_values, is_code
 
 MOST_BYTES = 1_000_000
 """A config is a page or two; a file larger than this is something else."""
@@ -62,10 +61,11 @@ def read_foreign(path: Path) -> Foreign | None:
             return None
         tool, keys = found, loaded
     _refuse_keys(tool, keys, path)
-    values = imported_values(tool.table, tool.defaults, keys)
+    try:
+        values = imported_values(tool.table, tool.defaults, keys)
+    except RecipeError as error:
+        raise RecipeError([f"{path}: {fault}" for fault in error.faults]) from None
     values |= {key: value for key, value in _rows(tool, keys, path, text).items() if value is not None}
-    computed = [key for key, value in values.items() if _is_code(value)]
-    values = {key: value for key, value in values.items() if key not in computed}
     if isinstance(values.get("model"), str) and (path.parent / values["model"]).is_dir():
         values["model"] = str(path.parent / values["model"])
     return Foreign(tool, values, tuple(_left_out(tool, keys)))
@@ -158,7 +158,7 @@ def _left_out(tool: Tool, keys: Keys) -> Iterator[str]:
         scope, dot, name = key.partition(".")
         if (dot and scope not in scopes) or (not dot and scopes) or (name or key) in _SILENT:
             continue
-        if _is_code(value) and key in tool.translated and not _understood(key):
+        if is_code(value) and key in tool.translated and not _understood(key):
             yield f"{key} = {value}: only known when the script runs"
         elif key not in tool.translated and value not in (None, False, OUTPUT):
             yield f"{key} = {value}: a recipe has no word for it"
@@ -166,11 +166,3 @@ def _left_out(tool: Tool, keys: Keys) -> Iterator[str]:
 
 def _understood(key: str) -> bool:
     return key.endswith((".bf16", ".fp16", ".dtype"))
-
-
-def _is_code(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_is_code(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_is_code(item) for item in value)
-    return isinstance(value, Code)

@@ -24,7 +24,7 @@ _SETTINGS = {
     "FastLanguageModel.get_peft_model": "get_peft_model",
     "FastModel.get_peft_model": "get_peft_model",
 }
-_POSITIONS = {
+POSITIONS = {
     "SFTConfig": ("output_dir",),
     "SFTTrainer": ("model", "args"),
     "EarlyStoppingCallback": ("early_stopping_patience",),
@@ -57,6 +57,13 @@ def script_settings(text: str) -> Values:
     return found
 
 
+def calls_of(tree: ast.Module, what: str) -> list[ast.Call]:
+    """The calls that configure ``what`` (such as ``SFTConfig``), from the top of the script down."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [call for call in calls if _SETTINGS.get(_callee(call.func)) == what]
+    return sorted(found, key=lambda call: call.lineno)
+
+
 def _constants(tree: ast.Module) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for node in tree.body:
@@ -79,7 +86,7 @@ def _callee(function: ast.expr) -> str:
 
 
 def _arguments(call: ast.Call, what: str, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, argument in zip(_POSITIONS.get(what, ()), call.args, strict=False):
+    for key, argument in zip(POSITIONS.get(what, ()), call.args, strict=False):
         if key:
             yield key, _value(argument, names)
     for keyword in call.keywords:

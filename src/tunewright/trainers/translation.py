@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tunewright.planner.steps import evaluation_every, steps_per_epoch, total_steps, warmup_steps
+from tunewright.schema.errors import RecipeError
 from tunewright.schema.recipe import Recipe
 
 Values = dict[str, Any]
@@ -144,12 +145,33 @@ def exported_values(table: tuple[Translation, ...], recipe: Recipe, steps: int) 
 
 
 def imported_values(table: tuple[Translation, ...], defaults: Keys, given: Keys) -> Values:
-    """The recipe keys of the other tool's settings, what it does by itself included."""
+    """The recipe keys of the other tool's settings, what it does by itself included.
+
+    What is code is left out: its value is not known. Raises RecipeError for a value no such setting can have.
+    """
     keys = {**defaults, **given}
     values: Values = {}
     for entry in table:
-        values |= entry.back(keys)
-    return {key: value for key, value in values.items() if value is not None}
+        try:
+            values |= entry.back(keys)
+        except RecipeError:
+            raise  # says itself what is wrong
+        except (TypeError, ValueError, AttributeError):
+            told = {key: given[key] for key in entry.theirs if key in given}
+            if not any(is_code(value) for value in told.values()):
+                raise RecipeError(
+                    [f"{key} = {value!r}: not a value it can have" for key, value in told.items()]
+                ) from None
+    return {key: value for key, value in values.items() if value is not None and not is_code(value)}
+
+
+def is_code(value: Any) -> bool:
+    """Whether any of it is only known when a script runs."""
+    if isinstance(value, Mapping):
+        return any(is_code(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(is_code(item) for item in value)
+    return isinstance(value, Code)
 
 
 def with_prefix(entry: Translation, prefix: str) -> Translation:

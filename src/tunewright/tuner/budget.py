@@ -15,6 +15,7 @@ from tunewright.schema.errors import UsageError
 FORWARD_WEIGHT = 0.5
 """Cost of a token that is only forwarded, in training tokens."""
 
+MOST_RUNS = 100
 DEFAULT_EPOCHS = 16.0
 DEFAULT_ROWS = 9_000
 _FORM = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<factor>[kM]?)(?P<unit>epochs?|m|h|s|tokens?|runs?)")
@@ -28,7 +29,7 @@ class Budget:
 
     tokens: float = math.inf
     seconds: float = math.inf
-    runs: int = 8
+    runs: int = MOST_RUNS
     said: str = ""
 
 
@@ -60,7 +61,7 @@ class Spent:
 
 
 def default_budget(rows: int, tokens_per_epoch: int) -> Budget:
-    """16 epochs of tokens, or 9,000 rows seen if that is more; at most 8 runs."""
+    """16 epochs of tokens, or 9,000 rows seen if that is more."""
     epochs = max(DEFAULT_EPOCHS, DEFAULT_ROWS / max(rows, 1))
     said = f"{epochs:.3g} epochs of tokens (the default), evaluations at half weight"
     return Budget(tokens=epochs * tokens_per_epoch, said=said)
@@ -78,12 +79,12 @@ def parse_budget(text: str, tokens_per_epoch: int) -> Budget:
     amount = float(match["number"]) * _FACTOR[match["factor"]]
     unit = match["unit"].removesuffix("s") or "s"
     if unit == "epoch":
-        return Budget(tokens=amount * tokens_per_epoch, runs=100, said=text)
+        return Budget(tokens=amount * tokens_per_epoch, said=text)
     if unit == "token":
-        return Budget(tokens=amount, runs=100, said=text)
+        return Budget(tokens=amount, said=text)
     if unit == "run":
         return Budget(runs=int(amount), said=text)
-    return Budget(seconds=amount * _SECONDS[unit], runs=100, said=text)
+    return Budget(seconds=amount * _SECONDS[unit], said=text)
 
 
 def exhausted(budget: Budget, spent: Spent, next_cost: float = 0.0, next_seconds: float = 0.0) -> str:

@@ -10,21 +10,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+import numpy as np
+
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.prescribe.case import Case
+from tunewright.prescribe.fit import MATERIAL_SHARE, trained_evals
 from tunewright.prescribe.prescribe import apply, prescribe
 from tunewright.prescribe.promise import BUDGET_RULE, predicted_by
 from tunewright.prescribe.rule import describe_changes
 from tunewright.schema.curve import Curve
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis
-from tunewright.schema.prescription import Change, Range
+from tunewright.schema.prescription import Change, Prescription, Range
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent, exhausted
+from tunewright.tuner.ranking import RowLosses
 
 Goal = Literal["balanced", "eval"]
+PLANNED = "the planned first run"
 LEAST_SHARE = 0.5
 """A run is cut to fit the budget down to this share of its epochs, not further."""
+LEAST_LAST_SHARE = 0.25
+"""With less than this share of the last run's epochs left, the best of the short runs is kept instead."""
+OWN = "Tunewright's own rule (2026)"
+STRAIGHT = ("linear", "cosine")
+"""Schedules that fall to zero over the whole run."""
+TURNED_SHARE = 0.9
+"""A run that should have been longer than this share of itself is not made again."""
 BUDGET_MARGIN = 0.97
 """Costs are predicted: a cut run aims a little below what is left."""
 
@@ -40,16 +52,27 @@ class Outcome:
     curve: Curve
     spent: Spent
     stopped_because: str
+    end_rows: RowLosses | None = None
+
+    @property
+    def end_loss(self) -> float:
+        """Evaluation loss at its last step; NaN when it was not evaluated there."""
+        loss = self.curve.eval_loss.at(self.curve.last_step)
+        return float("nan") if loss is None else loss
 
 
 @dataclass(frozen=True)
 class Step:
-    """One run of the tuning with what led to it: the changes, their reason, and what they were expected to give."""
+    """One run of the tuning with what led to it: the changes, their reason, and what they were expected to give.
+
+    ``phase``: what the tuning was doing: probe, race, trunk, branch or run.
+    """
 
     outcome: Outcome
     changes: tuple[Change, ...]
     why: str
     predicted: Range | None
+    phase: str = "run"
 
 
 @dataclass(frozen=True)
@@ -85,29 +108,48 @@ def tune(
     goal: Goal = "balanced",
     rows: int,
     spent: Spent | None = None,
+    before: tuple[Step, ...] = (),
+    changes: tuple[Change, ...] = (),
+    why: str = PLANNED,
+    longest: float | None = None,
     tell: Callable[[str], None] = lambda text: None,
     on_step: Callable[[tuple[Step, ...], Step], None] = lambda steps, best: None,
 ) -> Tuning:
     """Run ``first`` and then whatever its reading asks for, until the stop rule or the budget ends it.
 
-    Stop rule: no change left whose predicted gain exceeds noise. ``spent``: used before the first run (probes).
-    ``tell`` gets one line of plain text for every decision; ``on_step`` all steps and the best one after each run.
+    Stop rule: no change left whose predicted gain exceeds noise.
+
+    before : runs made earlier in this tuning, which may turn out to be the best; ``spent``: what they used. When
+             there is a whole run among them, the series begins with its reading instead of with ``first``
+    changes, why : what makes ``first`` differ from the plan
+    longest : epochs past which runs were seen to bring no more; None: not known
+    tell   : gets one line of plain text for every decision
+    on_step : gets all steps and the best one after each run
     """
-    used = spent or Spent()
-    steps: tuple[Step, ...] = ()
-    recipe, why = first, "the planned first run"
-    changes: tuple[Change, ...] = ()
+    used, steps = spent or Spent(), before
+    recipe, shortened = fit_to_budget(first, cost_of(first), budget, used, least_share=0.0)
+    changes, made = (*changes, *shortened), any(step.phase == "run" for step in steps)
+    if steps and not made and recipe.num_train_epochs < LEAST_LAST_SHARE * first.num_train_epochs:
+        return Tuning(steps, choose(steps, goal), used, "the budget is used up: too little is left for a last run")
     while True:
-        outcome = run(f"run-{len(steps) + 1}", recipe, changes, why)
-        used = used.plus(outcome.spent)
-        steps = (*steps, Step(outcome, changes, why, predicted_by(changes)))
-        best = choose(steps, goal)
-        on_step(steps, best)
-        tell(describe(steps[-1], best))
-        prescription = prescribe(case_of(steps, best, rows), "evidence")
+        if not made:
+            outcome = run(f"run-{len(steps) + 1}", recipe, changes, why)
+            used = used.plus(outcome.spent)
+            steps = (*steps, Step(outcome, changes, why, predicted_by(changes)))
+            on_step(steps, choose(steps, goal))
+            tell(describe(steps[-1], choose(steps, goal)))
+        best, made = choose(steps, goal), False
+        tried = choose(tuple(step for step in steps if step.phase == "run"), goal)
+        prescription = prescribe(case_of(steps, tried, rows), "evidence")
+        shorter = decayed_by_then(tried) if prescription.keep else None
+        if shorter is not None:
+            prescription = Prescription(False, (shorter,), shorter.why)
         if prescription.keep:
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {prescription.why}")
-        asked = apply(best.outcome.recipe, prescription)
+        asked = apply(tried.outcome.recipe, prescription)
+        if longest is not None and longest < asked.num_train_epochs > tried.outcome.recipe.num_train_epochs:
+            reason = f"longer runs were seen to bring no more: decay branches turned before {longest:.3g} epochs"
+            return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {reason}")
         recipe, shortened = fit_to_budget(asked, cost_of(asked), budget, used)
         refusal = _already_run(recipe, steps) or _refused(recipe, cost_of, budget, used)
         if refusal:
@@ -116,26 +158,56 @@ def tune(
         tell(announce(changes, why))
 
 
+def decayed_by_then(step: Step) -> Change | None:
+    """Fewer epochs for a run whose evaluations turned while its rate was still high; None when they did not.
+
+    The best step of such a run was never annealed. A run that learns as much, but has decayed to zero by then, is as
+    long as the one with the same area under its learning rate: ``2 s - s^2 / T`` of a straight line over T steps.
+    """
+    recipe, curve = step.outcome.recipe, step.outcome.curve
+    evals, total, per_epoch = trained_evals(curve), curve.total_steps, curve.steps_per_epoch
+    if recipe.lr_scheduler_type not in STRAIGHT or recipe.max_steps is not None or not total or not per_epoch:
+        return None
+    if len(evals) < 2:
+        return None
+    place = int(np.argmin(evals.values))
+    lowest, last = float(evals.values[place]), float(evals.values[-1])
+    s = int(evals.steps[place])
+    epochs = round((2 * s - s * s / total) / per_epoch, 1)
+    if last < lowest * (1 + MATERIAL_SHARE) or not 0 < epochs < TURNED_SHARE * recipe.num_train_epochs:
+        return None
+    why = (
+        f"the evaluation loss was lowest at step {s} ({lowest:.4f}), with the learning rate still at "
+        f"{100 * (1 - s / total):.0f} %, and rose to {last:.4f}: {epochs:g} epochs have the same area under the rate "
+        "and end at zero"
+    )
+    before = recipe.num_train_epochs
+    return Change("num_train_epochs", before, epochs, epochs / before, why, "tuner.decayed_by_then", OWN)
+
+
 def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
     """The same recipe again would give the same losses: that is the end of the road, not another run."""
     twin = next((step.outcome.name for step in steps if step.outcome.recipe == recipe), None)
     return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin}" if twin else ""
 
 
-def fit_to_budget(recipe: Recipe, cost: Costs, budget: Budget, used: Spent) -> tuple[Recipe, tuple[Change, ...]]:
-    """The recipe with its epochs cut to what is left of the budget, when at least half of them can be run.
+def fit_to_budget(
+    recipe: Recipe, cost: Costs, budget: Budget, used: Spent, *, least_share: float = LEAST_SHARE
+) -> tuple[Recipe, tuple[Change, ...]]:
+    """The recipe with its epochs cut to what is left of the budget, when at least ``least_share`` of them can be run.
 
     Cost goes with epochs. A run that would be cut shorter than that answers another question: it is left as it is,
-    and refused.
+    and refused. With a least share of 0 every run is cut, to one step if need be.
     """
     shares = [(budget.tokens - used.cost) / max(1.0, cost.tokens)]
     shares += [(budget.seconds - used.seconds) / cost.seconds] if cost.seconds > 0 else []
     share = BUDGET_MARGIN * min(shares)
-    if min(shares) >= 1 or share < LEAST_SHARE or recipe.max_steps is not None:
+    if min(shares) >= 1 or (share < least_share and least_share > 0) or recipe.max_steps is not None:
         return recipe, ()
-    before, after = recipe.num_train_epochs, round(recipe.num_train_epochs * share, 1)
+    before, wanted = recipe.num_train_epochs, recipe.num_train_epochs * max(0.0, share)
+    after = round(wanted, 1) if wanted >= 1 else max(0.001, round(wanted, 3))
     why = f"cut to what is left of the budget ({100 * share:.0f} % of the run asked for)"
-    change = Change("num_train_epochs", before, after, after / before, why, BUDGET_RULE, "Tunewright's own rule (2026)")
+    change = Change("num_train_epochs", before, after, after / before, why, BUDGET_RULE, OWN)
     return recipe.changed(num_train_epochs=after), (change,)
 
 
@@ -166,10 +238,12 @@ def _eval_loss(step: Step) -> float:
 
 
 def case_of(steps: tuple[Step, ...], best: Step, rows: int) -> Case:
-    """What the prescriber is told: the reading of the best run so far and everything tried before."""
+    """What the prescriber is told: the reading of the best run so far and the whole runs tried before."""
     outcome = best.outcome
     history = tuple(
-        replace(step.outcome.summary, changed=tuple(change.key for change in step.changes)) for step in steps
+        replace(step.outcome.summary, changed=tuple(change.key for change in step.changes))
+        for step in steps
+        if step.phase == "run"
     )
     return Case(
         diagnosis=outcome.diagnosis,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tunewright.curve.beside import read_yaml
 from tunewright.curve.collect import Collector, Columns
@@ -11,8 +12,10 @@ from tunewright.curve.json_text import read_object, read_rows
 from tunewright.curve.names import to_step
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
+from tunewright.schema.finding import Finding, Severity
 
 METRICS_FILE = "metrics.jsonl"
+PROBES_FILE = "probes.json"
 MARKS = ("run.json", "recipe.yaml")
 
 
@@ -31,12 +34,26 @@ def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     if not metrics.is_file():
         raise DataError(f"{folder}: a run folder without {METRICS_FILE}: it logged nothing yet")
     collected = Collector(columns)
-    for event in (event for events in read_rows(metrics) for event in events):
+    for events in read_rows(metrics):
+        collect(collected, events)
+    return [curve_of(collected, folder)]
+
+
+def collect(collected: Collector, events: list[dict[str, Any]]) -> None:
+    """Take in some lines of metrics.jsonl, in order; a line that says where the run was resumed is no point."""
+    if not any("resumed_at" in event for event in events):
+        collected.add_all(events)
+        return
+    for event in events:
         resumed = to_step(event.get("resumed_at"))
-        if resumed is not None:
-            collected.resumed_at(resumed)
-        else:
+        if resumed is None:
             collected.add(event)
+        else:
+            collected.resumed_at(resumed)
+
+
+def curve_of(collected: Collector, folder: Path) -> Curve:
+    """The curve of a run folder's collected events, with what its other files say. Raises DataError."""
     about = _object(folder / "run.json")
     curve = collected.curve(
         "tunewright",
@@ -45,7 +62,31 @@ def read(path: Path, columns: Columns | None = None) -> list[Curve]:
         eval_rows=_validation_rows(about),
         config=_recipe(folder / "recipe.yaml"),
     )
-    return [curve]
+    return replace(curve, probed=_probed(folder / PROBES_FILE))
+
+
+def _probed(path: Path) -> tuple[Finding, ...]:
+    """What probes of the data found, as they wrote it down; nothing of a file that says it otherwise."""
+    listed = _object(path).get("findings")
+    return tuple(map(_finding, filter(_is_finding, listed))) if isinstance(listed, list) else ()
+
+
+def _is_finding(entry: Any) -> bool:
+    words = [entry.get(key) for key in ("code", "symptom", "why")] if isinstance(entry, dict) else [None]
+    return all(isinstance(word, str) and word for word in words) and entry.get("severity") in get_args(Severity)
+
+
+def _finding(entry: dict[str, Any]) -> Finding:
+    first, last = (to_step(step) or 0 for step in (*(entry.get("steps") or ()), 0, 0)[:2])
+    rows = tuple(row for row in entry.get("rows") or () if isinstance(row, int))
+    said = {key: entry[key] for key in ("code", "symptom", "severity", "why")}
+    return Finding(
+        **said,
+        steps=(first, last),
+        evidence=dict(entry.get("evidence") or {}),
+        causes=tuple(map(str, entry.get("causes") or ())),
+        rows=rows,
+    )
 
 
 def _planned_steps(folder: Path) -> int | None:

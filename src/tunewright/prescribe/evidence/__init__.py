@@ -5,12 +5,16 @@ from __future__ import annotations
 from tunewright.prescribe.evidence.duration import BANDS, OVERFIT, UNDERFIT
 from tunewright.prescribe.evidence.first import DATA, MEMORY
 from tunewright.prescribe.evidence.forgetting import FORGETTING
-from tunewright.prescribe.evidence.stability import BLOW_UP, OSCILLATION, SCHEDULE, STUCK_RULE
+from tunewright.prescribe.evidence.probed import PROBED
+from tunewright.prescribe.evidence.stability import BLOW_UP, NUMBERS, OSCILLATION, SCHEDULE, STUCK_RULE, WEIGHT_DECAY
 
 # faults of the data, then whether it runs at all, then whether steps are sound, then old skills, then how long
 EVIDENCE_RULES = (
     DATA,
     MEMORY,
+    PROBED,
+    NUMBERS,
+    WEIGHT_DECAY,
     BLOW_UP,
     STUCK_RULE,
     OSCILLATION,

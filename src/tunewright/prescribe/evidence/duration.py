@@ -6,16 +6,19 @@ import math
 from typing import Any
 
 from tunewright.prescribe.case import Case
+from tunewright.prescribe.evidence.usual import back_to_usual, more_rows_a_step
 from tunewright.prescribe.fit import fit_log_steps, least_gain, lowest_as_range
 from tunewright.prescribe.guide.bands import Band, band_of
 from tunewright.prescribe.guide.blocks import fewer_epochs
 from tunewright.prescribe.guide.final_loss import tree_rungs
 from tunewright.prescribe.rule import Move, Rule, Rung
 from tunewright.prescribe.sources import G0, LORA_WITHOUT_REGRET, PRECHELT
-from tunewright.prescribe.symptoms import UNSTABLE
+from tunewright.prescribe.symptoms import UNSTABLE, rate_far_above, rate_far_below
 from tunewright.prescribe.values import is_number, show
 
 UNFITTED_FACTOR = 1.5  # with nothing to fit: the guides' smaller step up
+STEEP_GAIN = 0.1  # expected of one more epoch, a share of the loss: then twice the run is too little
+TOO_SMALL_RANK, USUAL_RANK = 2, 16
 
 
 def _overfit(case: Case) -> tuple[Rung, ...]:
@@ -26,6 +29,7 @@ def _overfit(case: Case) -> tuple[Rung, ...]:
     dropout = case.number("lora_dropout")
     return (
         _stop_at_lowest(case, says),
+        *(back_to_usual(case, says) if rate_far_above(case) else ()),
         Rung("LR / 2", says, (Move("learning_rate", 0.5),)),
         Rung("rank / 2", says, (Move("lora_rank", 0.5),)),
         Rung("dropout", says, () if dropout is None else (Move("lora_dropout", to=min(0.5, dropout + 0.05)),)),
@@ -64,10 +68,32 @@ def _underfit(case: Case) -> tuple[Rung, ...]:
     longer = _longer(case, says, finding.evidence.get("gain_one_more_epoch"))
     calm = not case.has(*UNSTABLE, "spike")
     return (
+        *(back_to_usual(case, says) if calm and rate_far_below(case) else ()),
+        *_rank_of_one(case, says),
+        *_few_rows_seen(case, says, finding.evidence.get("gain_one_more_epoch")),
         longer,
+        *more_rows_a_step(case, says),
         Rung("LR x 2", says, (Move("learning_rate", 2.0),) if calm else ()),
         Rung("rank x 2", says, (Move("lora_rank", 2.0),)),
     )
+
+
+def _rank_of_one(case: Case, says: str) -> tuple[Rung, ...]:
+    """A rank of 1 or 2 holds too little for supervised tuning: to the smallest rank that is usually swept."""
+    rank = case.number("lora_rank")
+    if rank is None or rank > TOO_SMALL_RANK:
+        return ()
+    return (Rung("rank", f"{says}; rank {rank:g} holds little", (Move("lora_rank", to=USUAL_RANK),)),)
+
+
+def _few_rows_seen(case: Case, says: str, gain_one_more: Any) -> tuple[Rung, ...]:
+    """As many epochs as such a set is planned with, for a steep run that had less than half of them."""
+    times, usual = case.times_usual("num_train_epochs"), case.usual.get("num_train_epochs")
+    steep = is_number(gain_one_more) and gain_one_more >= STEEP_GAIN
+    if not steep or times is None or usual is None or times >= 0.5 or case.duration_key == "max_steps":
+        return ()
+    why = f"{says}; such a set is planned with {show(usual)} epochs, and this run had {show(case.epochs)}"
+    return (Rung("planned epochs", why, (Move("num_train_epochs", to=usual, why=why),)),)
 
 
 def _longer(case: Case, says: str, gain_one_more: Any) -> Rung:
@@ -111,8 +137,9 @@ UNDERFIT = Rule(
     source=LORA_WITHOUT_REGRET,
     says="losses are close to straight in the logarithm of the steps, so the gain of more steps can be fitted",
     generalises=(
-        "more epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a "
-        "fit; if that was tried, LR x2, then rank x2 with alpha unchanged"
+        "an LR or a number of epochs far below the planned one goes there first, a rank of 1 or 2 to 16; then more "
+        "epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a fit; "
+        "if that was tried, eight rows a step where there were fewer than four, LR x2, then rank x2, alpha unchanged"
     ),
     ask=_underfit,
 )

@@ -5,13 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from tunewright.prescribe.case import Case
+from tunewright.prescribe.evidence.probed import rate_is_not_it
+from tunewright.prescribe.evidence.usual import back_to_usual, more_rows_a_step
 from tunewright.prescribe.rule import Move, Rule, Rung
-from tunewright.prescribe.sources import G2, G3, PLAYBOOK, TRAINER
-from tunewright.prescribe.symptoms import STUCK, blew_up_early, blow_up
+from tunewright.prescribe.sources import DECOUPLED, G2, G3, MIXED_PRECISION, PLAYBOOK, TRAINER
+from tunewright.prescribe.symptoms import (
+    STUCK,
+    UNSTABLE,
+    blew_up_early,
+    blow_up,
+    broke_out_of_calm,
+    rate_far_above,
+    rate_far_below,
+)
 from tunewright.prescribe.values import show
 
 WARMUP_SHARE, MOST_WARMUP_SHARE = 0.05, 0.2
-TIGHT_CLIP = 0.3
+TIGHT_CLIP, USUAL_CLIP, LOOSE_CLIP = 0.3, 1.0, 10.0
+BY_ORDERS = 10.0
+"""Times: so far below the planned rate, two faults are put right at once, as either alone would leave a failed run."""
+SHRINKS = 1e-2
+"""LR x weight decay: the share of every weight that one step takes away; 0.01 leaves 37 % after 100 steps."""
 
 
 def _more_warmup(case: Case) -> tuple[Move, ...]:
@@ -25,18 +39,58 @@ def _more_warmup(case: Case) -> tuple[Move, ...]:
     return (Move("warmup_ratio", to=WARMUP_SHARE),) if case.knows_warmup else (Move("warmup", 2.0),)
 
 
+def _numbers(case: Case) -> tuple[Rung, ...]:
+    finding = blow_up(case)
+    if finding is None or not broke_out_of_calm(case, finding):
+        return ()
+    says = f"the loss was calm until it was no number any more ({finding.why}), so the learning rate is not the cause"
+    look = Move("data", why=f"{says}: look at the rows of step {finding.steps[0]}")
+    half = case.value("precision") == "fp16"
+    return (
+        Rung("precision", f"{says}; fp16 overflows above 65,504", (Move("precision", to="bf16"),) if half else ()),
+        Rung("precision", f"{says}; where bf16 is not to be had", (Move("precision", to="fp32"),) if half else ()),
+        Rung("tighter clipping", says, (look, *_clip_to(case, TIGHT_CLIP))),
+    )
+
+
+NUMBERS = Rule(
+    name="evidence.numbers",
+    family="stability",
+    source=MIXED_PRECISION,
+    says="values beyond the range of fp16 become infinite; a wider format has no such values",
+    generalises="NaN out of a calm curve: another precision where it is fp16, else clipping 0.3 and a look at the rows",
+    ask=_numbers,
+    before={"precision": "fp16"},
+    after={"precision": "bf16"},
+)
+
+
+def _clip_to(case: Case, wanted: float) -> tuple[Move, ...]:
+    """Clipping at ``wanted``, unless gradients are clipped at that or lower already; 0 means no clipping."""
+    clip = case.number("max_grad_norm")
+    return () if clip and clip <= wanted else (Move("max_grad_norm", to=wanted),)
+
+
+def _clipped_at_all(case: Case) -> tuple[Move, ...]:
+    """The usual clipping for a run that is known to have none, or none that would ever act."""
+    clip = case.number("max_grad_norm")
+    return (Move("max_grad_norm", to=USUAL_CLIP),) if clip is not None and (clip == 0 or clip >= LOOSE_CLIP) else ()
+
+
 def _blow_up(case: Case) -> tuple[Rung, ...]:
     finding = blow_up(case)
     if finding is None:
         return ()
-    early = blew_up_early(case, finding)
+    early = blew_up_early(case, finding) and not case.usual
     says = f"{finding.symptom.replace('_', ' ')} ({finding.why})"
     where = "within the first 5 % of the steps: LR / 10" if early else "after the first 5 % of the steps: LR / 3"
     warmup = _more_warmup(case)
     third = Rung("LR / 3", f"{says}, {where}", (Move("learning_rate", 1 / 3), *warmup))
     tenth = Rung("LR / 10", f"{says}, {where}", (Move("learning_rate", 0.1), *warmup))
-    clip = case.number("max_grad_norm")
-    tighter = Rung("tighter clipping", says, () if clip == TIGHT_CLIP else (Move("max_grad_norm", to=TIGHT_CLIP),))
+    tighter = Rung("tighter clipping", says, _clip_to(case, TIGHT_CLIP))
+    if rate_far_above(case):
+        no_warmup = warmup if case.knows_warmup and not case.number(case.warmup_key) else ()
+        return (*back_to_usual(case, says, *no_warmup, *_clipped_at_all(case)), third, tenth, tighter)
     return (tenth, tighter) if early else (third, tenth, tighter)
 
 
@@ -45,7 +99,10 @@ BLOW_UP = Rule(
     family="stability",
     source=PLAYBOOK,
     says="non-finite, diverged or worse than the start: lower the LR, longer warm-up, then tighter clipping",
-    generalises="LR / 10 when it began in the first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none",
+    generalises=(
+        "an LR more than three times the one such a run is planned with goes back to that; where that is not known, "
+        "LR / 10 when it began in the first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none"
+    ),
     ask=_blow_up,
     before={"learning_rate": 3e-3, "warmup_ratio": 0.05},
     after={"learning_rate": 1e-3, "warmup_ratio": 0.1},
@@ -53,15 +110,30 @@ BLOW_UP = Rule(
 
 
 def _oscillation(case: Case) -> tuple[Rung, ...]:
-    finding = case.first("oscillation")
-    if finding is None or blow_up(case) is not None:
+    if blow_up(case) is not None:
         return ()
-    says = f"the loss oscillates ({finding.why})"
+    # one spike is normal, but not under a learning rate that nobody would have planned
+    finding = case.first("oscillation", "spike") if rate_far_above(case) else case.first("oscillation")
+    if finding is None:
+        return ()
+    says = f"the loss oscillates ({finding.why})" if finding.symptom == "oscillation" else finding.why
+    if rate_far_above(case):
+        return back_to_usual(case, says, *_clipped_at_all(case))
     return (
+        *more_rows_a_step(case, says),
+        *_let_it_decay(case, says),
         Rung("LR / 2", says, (Move("learning_rate", 0.5),)),
         Rung("larger effective batch", says, (Move("gradient_accumulation_steps", 2.0),)),
         Rung("longer warm-up", says, _more_warmup(case)),
     )
+
+
+def _let_it_decay(case: Case, says: str) -> tuple[Rung, ...]:
+    """A rate that never comes down keeps the weights moving about: a decay to zero lets them settle."""
+    if not case.has("lr_constant") or case.value("lr_scheduler_type") not in ("constant", "step", None):
+        return ()
+    steady = f"{says}; the learning rate never comes down"
+    return (Rung("decay", steady, (Move("lr_scheduler_type", to="cosine"),)),)
 
 
 OSCILLATION = Rule(
@@ -69,7 +141,11 @@ OSCILLATION = Rule(
     family="stability",
     source=G3,
     says="oscillation: lower the LR; if that was tried, a larger effective batch, then a longer warm-up",
-    generalises="LR / 2, accumulation x2, warm-up x2, one at a time so that the next curve tells which one helped",
+    generalises=(
+        "an LR far above the planned one goes back to that; a step of fewer than four rows gets eight; an LR that "
+        "never comes down gets a cosine; then LR / 2, accumulation x2, warm-up x2, one at a time so that the next "
+        "curve tells which one helped"
+    ),
     ask=_oscillation,
     before={"learning_rate": 1e-4},
     after={"learning_rate": 5e-5},
@@ -93,6 +169,13 @@ def _stuck(case: Case) -> tuple[Rung, ...]:
     )
     if _no_gradient(case):
         return (Rung("checks", f"{says}; every gradient is zero, so no learning rate would help", looks),)
+    if rate_is_not_it(case):
+        return (Rung("checks", f"{says}; a probe has ruled the learning rate out", looks),)
+    if rate_far_below(case) or rate_far_above(case):
+        return back_to_usual(case, says, *looks)
+    if case.times_usual("learning_rate") is not None:
+        near = f"{says}; the LR is where such runs start, so it is not the cause: look first"
+        return (Rung("checks", near, looks), Rung("LR x 3", near, (Move("learning_rate", 3.0),)))
     probe = f"{says}; a short probe at ten times the LR tells a too small LR from a fault"
     return (
         Rung("LR x 10 probe", says, (*looks, Move("learning_rate", 10.0, why=probe))),
@@ -105,10 +188,37 @@ STUCK_RULE = Rule(
     family="stability",
     source=G3,
     says="no learning: check what is trainable, the template and the mapping, then probe a much higher LR",
-    generalises="x10, the upper end of the guide's 5-10; with zero gradients only the checks; then rank x4",
+    generalises=(
+        "x10, the upper end of the guide's 5-10; with zero gradients, or an LR that is where such runs start, only the "
+        "checks; an LR far from there goes there; then rank x4"
+    ),
     ask=_stuck,
     before={"learning_rate": 1e-5},
     after={"learning_rate": 1e-4},
+)
+
+
+def _weight_decay(case: Case) -> tuple[Rung, ...]:
+    rate, decay = case.number("learning_rate"), case.number("weight_decay")
+    finding = case.first(*STUCK, "underfit", *UNSTABLE)
+    if finding is None or not rate or not decay or rate * decay < SHRINKS:
+        return ()
+    says = (
+        f"LR {show(rate)} x weight decay {show(decay)} takes {rate * decay:.1%} of every weight at each step "
+        f"({finding.symptom.replace('_', ' ')}: {finding.why})"
+    )
+    return (Rung("no weight decay", says, (Move("weight_decay", to=0.0),)),)
+
+
+WEIGHT_DECAY = Rule(
+    name="evidence.weight_decay",
+    family="stability",
+    source=DECOUPLED,
+    says="AdamW takes LR x weight decay off every weight at each step, whatever the gradient says",
+    generalises=f"where that is {show(SHRINKS)} or more and the run learns badly, weight decay goes to 0",
+    ask=_weight_decay,
+    before={"weight_decay": 30.0},
+    after={"weight_decay": 0.0},
 )
 
 
@@ -116,7 +226,9 @@ def _schedule(case: Case) -> tuple[Rung, ...]:
     too_long, tail, jump = case.first("warmup_too_long"), case.first("lr_zero_tail"), case.first("lr_jump")
     if too_long is not None:
         says = f"the warm-up takes too much of the run ({too_long.why})"
-        return (Rung("shorter warm-up", says, (Move("warmup_ratio", to=WARMUP_SHARE),)),)
+        shorter = Move("warmup_ratio", to=WARMUP_SHARE)
+        too_low = back_to_usual(case, says, shorter) if rate_far_below(case, BY_ORDERS) else ()
+        return (*too_low, Rung("shorter warm-up", says, (shorter,)))
     if tail is not None:
         says = f"the learning rate reaches zero before the end ({tail.why}): let the schedule span the whole run"
         return (Rung("schedule", says, (Move("lr_scheduler_type", why=says),)),)

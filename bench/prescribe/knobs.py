@@ -1,0 +1,140 @@
+"""FAULT-SFT's settings under our names, and a prescription carried out on them by somebody who does as told.
+
+A step that sends a person to look (at the data, the masks, the schedule, what is trainable) finds what is wrong in that
+place and puts it right; a person who has found something turns no knob in the same run. A look at another place finds
+nothing. A NaN put into the weights by chance does not come back in another run; an overflow of fp16 comes back until
+the precision is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bench.fault_sft.bases import BASES, CONTEXT
+from bench.fault_sft.spec import Recipe, Spec
+from tunewright.planner.learning_rate import first_run
+from tunewright.planner.run_length import epochs_for
+from tunewright.prescribe.rule import is_step
+from tunewright.schema.prescription import Change, Prescription
+
+OUR_SCHEDULES = {
+    "cosine": "cosine",
+    "linear": "linear",
+    "cosine_floor": "cosine_with_min_lr",
+    "constant": "constant",
+    "wsd": "wsd",
+}
+THEIR_SCHEDULES = {ours: theirs for theirs, ours in OUR_SCHEDULES.items()}
+# what was done to a run -> the keys under which a prescription sends a person to look there
+LOOKS: Mapping[str, tuple[str, ...]] = {
+    "frozen": ("method",),
+    "no_step": ("method",),
+    "mask_all": ("loss_on", "data"),
+    "mask_rows": ("data", "loss_on"),
+    "truncate": ("max_length", "data", "loss_on"),
+    "noise": ("data",),
+    "duplicate": ("data",),
+    "garbage_at": ("data",),
+    "switch": ("data", "val"),
+    "shift_valid": ("val",),
+    "scaled_log": ("gradient_accumulation_steps",),
+    "schedule_share": ("lr_scheduler_type",),
+    "restart_at": ("lr_scheduler_type",),
+}
+BY_CHANCE = ("nan_at",)
+ALL_ROWS = Recipe().rows
+FIELDS = {
+    "learning_rate": "learning_rate",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch",
+    "gradient_accumulation_steps": "accumulation",
+    "warmup_ratio": "warmup",
+    "weight_decay": "weight_decay",
+    "max_grad_norm": "clip",
+    "lora_rank": "rank",
+    "lora_dropout": "dropout",
+    "adam_beta2": "beta2",
+}
+
+
+def config_of(spec: Spec) -> dict[str, Any]:
+    """The run's settings as recipe keys: what would lie beside its log."""
+    recipe = spec.recipe
+    config: dict[str, Any] = {ours: getattr(recipe, theirs) for ours, theirs in FIELDS.items()}
+    return {
+        **config,
+        "method": recipe.method,
+        "num_train_epochs": recipe.steps / recipe.steps_per_epoch,
+        "lora_alpha": 2.0 * recipe.rank,
+        "lr_scheduler_type": OUR_SCHEDULES[recipe.schedule],
+        "precision": "fp16" if "overflow_at" in spec.ops else "fp32",
+        "max_length": CONTEXT,
+        "val": "valid.jsonl",
+        "seed": spec.seed,
+        "max_steps": None,
+        "warmup_steps": None,
+        "replay": None,
+        "early_stopping_patience": 0,
+    }
+
+
+def usual_rate(spec: Spec) -> float:
+    """Where the planner starts a run of this method on a model of this width."""
+    sizes = BASES[spec.base].config
+    width = int(sizes.get("hidden_size") or sizes["n_embd"])
+    return first_run(spec.recipe.method, width, alpha=2.0 * spec.recipe.rank)
+
+
+def usual_of(spec: Spec) -> dict[str, float]:
+    """What the planner would have started such a run with, as ``next`` looks it up."""
+    return {"learning_rate": usual_rate(spec), "num_train_epochs": epochs_for(different_rows(spec))}
+
+
+def different_rows(spec: Spec) -> int:
+    """Rows that differ from one another."""
+    return min(int(spec.ops.get("duplicate", ALL_ROWS)), spec.recipe.rows)
+
+
+def followed(spec: Spec, prescription: Prescription) -> Spec | None:
+    """The next run by this prescription; None when it asks for none."""
+    changes = () if prescription.keep else prescription.changes
+    if not changes:
+        return None
+    ops = {name: value for name, value in spec.ops.items() if name not in BY_CHANCE}
+    looked = {change.key for change in changes if is_step(change)}
+    cured = {name for name in ops if looked & set(LOOKS.get(name, ()))}
+    cured |= {name for name in ("overflow_at",) if name in ops and _leaves_fp16(changes)}
+    ops = {name: value for name, value in ops.items() if not any(name.startswith(one) for one in cured)}
+    found_by_looking = bool(cured - {"overflow_at"})
+    recipe = spec.recipe if found_by_looking else _changed(spec.recipe, changes)
+    if "duplicate" in cured:  # without its copies the set is as small as it is
+        recipe = recipe.changed(rows=int(spec.ops["duplicate"]))
+    return replace(spec, recipe=recipe, ops=ops)
+
+
+def same_run(one: Spec, other: Spec) -> bool:
+    """Whether two specs train alike: a run longer than the longest is cut to it."""
+    return _as_trained(one) == _as_trained(other)
+
+
+def _as_trained(spec: Spec) -> Spec:
+    return replace(spec, recipe=spec.recipe.changed(epochs=spec.recipe.steps / spec.recipe.steps_per_epoch))
+
+
+def _leaves_fp16(changes: tuple[Change, ...]) -> bool:
+    return any(change.key == "precision" and change.after != "fp16" for change in changes)
+
+
+def _changed(recipe: Recipe, changes: tuple[Change, ...]) -> Recipe:
+    """The recipe with every value that it has a field for; alpha is twice the rank there and follows it."""
+    values: dict[str, Any] = {}
+    for change in changes:
+        if change.after is None:
+            continue
+        if change.key in FIELDS:
+            values[FIELDS[change.key]] = change.after
+        elif change.key == "lr_scheduler_type":
+            values["schedule"] = THEIR_SCHEDULES.get(change.after, recipe.schedule)
+    return recipe.changed(**values)

@@ -1,0 +1,203 @@
+"""The data put before the model: what no loss curve shows, asked of the base first and of the trained model after."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from tunewright.app.watch import Watch
+from tunewright.data.dataset import Dataset
+from tunewright.data.model_folder import load_tokenizer
+from tunewright.data.row_faults import role_fault
+from tunewright.data.rows import Row
+from tunewright.engine.base import Base, pristine
+from tunewright.engine.pack import Pack
+from tunewright.examiner.ask import answer_all
+from tunewright.probes.answers import AnswerLosses, Counts, Floats
+from tunewright.probes.conditional_gain import EXCHANGES, FEWEST_ROWS, Gain, conditional_gain
+from tunewright.probes.general import general_material
+from tunewright.probes.hard_rows import HardRows, hard_rows
+from tunewright.probes.shared_pieces import shared_z
+from tunewright.probes.template_gap import Gap, template_gap
+from tunewright.probes.val_shift import Shift, val_shift
+from tunewright.probes.verdicts import judge_labels, judge_rows, judge_shift, judge_template
+from tunewright.schema.finding import Abstention, Finding
+
+FILE = "probes.json"
+ROWS = 100
+"""Rows of each part that are asked; the error of a mean over them is a tenth of their spread."""
+WORD_ROWS = 1000
+"""Rows whose words are compared: without a model that costs next to nothing."""
+OWN_ROWS, LONGEST_ANSWER = 32, 48
+"""Own answers of the base that are asked for where they are needed, and their longest in tokens."""
+COST_SHARE = 0.05
+"""Of what a run costs, what its probes may, before and after it together."""
+FORWARDS = 6
+"""Passes over a row around a run: a training row as it is (twice) and behind another prompt, a validation row likewise;
+each takes a third of a training step."""
+
+
+def affordable_rows(rows_seen: int) -> int:
+    """Rows to ask about in a run that sees so many, all epochs together; 0 where too few could be afforded.
+
+    >>> affordable_rows(6600), affordable_rows(1000), affordable_rows(300)
+    (100, 25, 0)
+    """
+    rows = min(ROWS, int(3 * COST_SHARE * rows_seen / FORWARDS))
+    return rows if rows >= FEWEST_ROWS else 0
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What was measured, and what it says. ``tokens``: forwarded for it."""
+
+    gain: Gain | None = None
+    template: Gap | None = None
+    shift: Shift | None = None
+    hard: HardRows | None = None
+    findings: tuple[Finding, ...] = ()
+    abstained: tuple[Abstention, ...] = ()
+    tokens: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def __json__(self) -> dict[str, Any]:
+        measured = {
+            "conditional_gain": self.gain,
+            "template_gap": self.template,
+            "val_shift": self.shift,
+            "hard_rows": self.hard,
+        }
+        said = {"findings": self.findings, "abstained": self.abstained, "tokens": self.tokens}
+        return {**{name: value for name, value in measured.items() if value is not None}, **said}
+
+
+@dataclass
+class DataProbes:
+    """Asks one base about one data set; ``rows``: at most so many of each part; ``exchanges``: other prompts each
+    answer is put behind."""
+
+    base: Base
+    dataset: Dataset
+    max_length: int
+    batch_size: int
+    watch: Watch
+    rows: int = ROWS
+    seed: int = 0
+    exchanges: int = EXCHANGES
+    _tokens: int = field(default=0, init=False)
+    _before: tuple[Floats, Counts] | None = field(default=None, init=False)
+
+    def before_training(self) -> Probed:
+        """Labels, template and validation rows, on the untouched base. Raw texts have none of these questions."""
+        sample = _sample(self.dataset.train, self.rows, self.seed)
+        if not sample:
+            return Probed(abstained=(Abstention("labels_unrelated", "no chats to ask about"),))
+        ask = self._ask(pristine(self.base).model)
+        self._before = ask(sample)
+        gain = conditional_gain(sample, ask, own=self._before, exchanges=self.exchanges, seed=self.seed)
+        held = _sample(self.dataset.val, self.rows, self.seed)
+        shift = val_shift(self._before, ask(held)) if held else None
+        gap = self._template_gap(sample)
+        labels = self._labels(gain, self.base.model)
+        # shuffled answers are less likely than the validation rows': that is no other kind of rows
+        shifted = judge_shift(shift) if shift and not isinstance(labels, Finding) else None
+        return self._said([labels, judge_template(gap), shifted], gain=gain, template=gap, shift=shift)
+
+    def after_training(self, trained: Pack | nn.Module, last_step: int) -> Probed:
+        """Labels and hard rows, on the trained model; a pack without its adapters is the base.
+
+        Where nothing was asked before training and the base is no more (it was trained whole), rows have no loss
+        before, and labels no witness.
+        """
+        sample = _sample(self.dataset.train, self.rows, self.seed)
+        held = _sample(self.dataset.val, self.rows, self.seed)
+        if not sample:
+            return Probed()
+        ask = self._ask(trained)
+        after_n, counts_n = ask(sample)
+        before_n = np.full_like(after_n, np.nan)
+        if self._before is not None:
+            before_n, _ = self._before
+        elif isinstance(trained, Pack):
+            with trained.adapters_off():
+                before_n, _ = ask(sample)
+        hard = hard_rows([row.number for row in sample], before_n, after_n, counts_n)
+        gain = conditional_gain(held, ask, exchanges=self.exchanges, seed=self.seed) if held else None
+        labels = self._labels(gain, trained, (0, last_step)) if gain else None
+        return self._said([labels, judge_rows(hard, last_step)], gain=gain, hard=hard)
+
+    def _said(self, said: Sequence[Finding | Abstention | None], **measured: Any) -> Probed:
+        findings = tuple(one for one in said if isinstance(one, Finding))
+        abstained = tuple(one for one in said if isinstance(one, Abstention))
+        tokens, self._tokens = self._tokens, 0
+        return Probed(findings=findings, abstained=abstained, tokens=tokens, **measured)
+
+    def _ask(self, model: Pack | nn.Module, tokenizer: Any = None, **how: Any) -> Callable[..., tuple[Floats, Counts]]:
+        losses = AnswerLosses(model, tokenizer or self.base.tokenizer, self.max_length, self.batch_size, **how)
+
+        def ask(rows: Sequence[Row]) -> tuple[Floats, Counts]:
+            answer = losses(rows)
+            self._tokens += losses.tokens
+            losses.tokens = 0
+            self.watch.working("asking about the data, tokens", self._tokens, self._tokens)
+            return answer
+
+        return ask
+
+    def _labels(
+        self, gain: Gain, model: Pack | nn.Module, steps: tuple[int, int] = (0, 0)
+    ) -> Finding | Abstention | None:
+        chats = _sample(self.dataset.train, WORD_ROWS, self.seed)
+        different = len({row.answer for row in chats}) / max(1, len(chats))
+
+        def control() -> Gain | None:
+            """Whether the base reads its prompts at all; asked only where the data gives cause to."""
+            own = self._own_tokenizer()
+            if not own.chat_template or (not isinstance(model, Pack) and model is not self.base.model):
+                return None
+            with model.adapters_off() if isinstance(model, Pack) else nullcontext():
+                return conditional_gain(self._own_rows(own), self._ask(model, own), seed=self.seed)
+
+        return judge_labels(gain, shared_z(chats, seed=self.seed), different, control, steps)
+
+    def _template_gap(self, sample: Sequence[Row]) -> Gap | None:
+        """Under another template than its own, a base is asked about what it says under its own; else, about the rows
+        under such forms as it knows."""
+
+        def losses(tokenizer: Any, rows: Sequence[Row]) -> tuple[Floats, Counts]:
+            return self._ask(self.base.model, tokenizer, with_stop=False)(rows)
+
+        own = self._own_tokenizer()
+        if own.chat_template and own.chat_template != self.base.tokenizer.chat_template:
+            return template_gap(self._own_rows(own), self.base.tokenizer, losses, own.chat_template)
+        return template_gap(sample[:OWN_ROWS], self.base.tokenizer, losses)
+
+    def _own_tokenizer(self) -> Any:
+        return self.base.tokenizer if self.base.template is None else load_tokenizer(self.base.folder)
+
+    def _own_rows(self, own_tokenizer: Any) -> tuple[Row, ...]:
+        """What the base answers to bundled prompts under its own template."""
+
+        def answer(prompts: Sequence[str]) -> Sequence[str]:
+            said = answer_all(self.base.model, own_tokenizer, prompts, max_new_tokens=LONGEST_ANSWER)
+            self._tokens += said.tokens
+            return said.texts
+
+        rows = general_material(answer, probe_count=OWN_ROWS, replay_count=0, seed=self.seed).probe
+        return tuple(row for row in rows if row.text is None)
+
+
+def _sample(rows: Sequence[Row], most: int, seed: int) -> list[Row]:
+    """Chats that can be asked about, drawn once each (a mixture may hold a row twice), in the file's order."""
+    chats = {row.number: row for row in rows if row.text is None and not role_fault(row) and row.answer.strip()}
+    drawn = random.Random(f"probe {seed}").sample(sorted(chats), min(most, len(chats)))
+    return [chats[number] for number in sorted(drawn)]

@@ -1,0 +1,94 @@
+"""Probes around a run: before it starts a line for the user, after it ends what its rows say, kept in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from tunewright.app.data_probes import FILE, DataProbes, Probed, affordable_rows
+from tunewright.app.prepare import Prepared
+from tunewright.app.run_one import read_run
+from tunewright.app.watch import Watch
+from tunewright.engine.base import Base, load_base
+from tunewright.engine.export import load_tuned
+from tunewright.engine.pack import Pack
+from tunewright.planner.steps import total_steps
+from tunewright.record.run import Run
+from tunewright.schema.finding import Finding
+from tunewright.schema.recipe import Recipe
+
+
+class RunProbes:
+    """Asks the base before a run and the trained model after it; nothing where that would cost too much of the run,
+    and nothing of continued pre-training, which has no prompts."""
+
+    def __init__(self, prepared: Prepared, base: Base, watch: Watch) -> None:
+        self._prepared, self._base, self._watch = prepared, base, watch
+        self._probes = _probes(prepared, base, watch)
+        self._start = Probed()
+
+    def start(self) -> RunProbes:
+        """Ask the untouched base; each finding is told."""
+        if self._probes is not None:
+            self._start = self._probes.before_training()
+        for finding in self._start.findings:
+            self._watch.say(f"note: {finding.symptom}: {finding.why}")
+        return self
+
+    def end(self, run: Run, answer: dict[str, Any]) -> dict[str, Any]:
+        """Ask the trained model and keep what it says in the run's folder, where every later reading finds it.
+
+        Returns the ``train`` JSON with the health this gives and the tokens it took. The base is left bare.
+        """
+        if self._probes is None:
+            return answer
+        with _trained(run, self._prepared.recipe, self._base) as trained:
+            end = self._probes.after_training(trained, int(answer["steps"]))
+        for finding in end.findings:
+            self._watch.say(f"{run.name}: {finding.symptom}: {finding.why}")
+        run.write(FILE, {"start": self._start, "end": end, "findings": self._lasting(end)})
+        report = read_run(run)
+        run.write("findings.json", report)
+        tokens = {**answer["tokens"], "eval": answer["tokens"]["eval"] + self._start.tokens + end.tokens}
+        answer = {**answer, "tokens": tokens, "health": report.diagnosis.health}
+        run.update(result=answer)
+        return answer
+
+    def _lasting(self, end: Probed) -> list[Finding]:
+        """What was said of labels before is replaced: the trained model knows better."""
+        before = (one for one in self._start.findings if one.symptom != "labels_unrelated" or end.gain is None)
+        return [*before, *end.findings]
+
+
+def _probes(prepared: Prepared, base: Base, watch: Watch) -> DataProbes | None:
+    recipe = prepared.recipe
+    seen = total_steps(recipe, len(prepared.train.rows)) * recipe.effective_batch_size
+    rows = affordable_rows(seen) if recipe.stage == "sft" else 0
+    if not rows:
+        return None
+    return DataProbes(
+        base,
+        prepared.dataset,
+        prepared.facts.max_length,
+        recipe.per_device_eval_batch_size,
+        watch,
+        rows=rows,
+        seed=recipe.seed,
+        exchanges=1,
+    )
+
+
+@contextmanager
+def _trained(run: Run, recipe: Recipe, base: Base) -> Iterator[Pack | nn.Module]:
+    if recipe.method == "full":
+        best = load_base(str(run.best), method="full", precision=recipe.precision, template=recipe.template)
+        yield best.model
+        return
+    pack = load_tuned(base, run.best)
+    try:
+        yield pack
+    finally:
+        pack.detach()

@@ -1,0 +1,40 @@
+"""What a run like this one is planned with, as far as its settings tell it: where its rules go back to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tunewright.data.model_folder import model_facts, resolve_model
+from tunewright.planner.learning_rate import PRIOR_ALPHA, first_run
+from tunewright.planner.run_length import epochs_for
+from tunewright.schema.errors import TunewrightError
+
+
+def usual_settings(config: Mapping[str, Any], rows: int | None, *, ours: bool) -> dict[str, float]:
+    """``learning_rate`` and ``num_train_epochs`` that the planner starts such a run with; empty where it cannot know.
+
+    ``ours``: the run was trained here, so its model can be asked for by name; of a foreign log only a model that is a
+    folder on this machine is looked at: reading a log fetches nothing.
+    """
+    stage = str(config.get("stage") or "sft")
+    usual: dict[str, float] = {}
+    if rows and stage == "sft":
+        usual["num_train_epochs"] = epochs_for(rows)
+    width = _width(str(config.get("model") or ""), ours=ours)
+    method = config.get("method")
+    if width is not None and method in ("lora", "qlora", "full"):
+        alpha = float(config.get("lora_alpha") or PRIOR_ALPHA)
+        usual["learning_rate"] = first_run(method, width, alpha=alpha, stage=stage)
+    return usual
+
+
+def _width(model: str, *, ours: bool) -> int | None:
+    """The model's width; None where it is not at hand."""
+    try:
+        if not model or not (ours or Path(resolve_model(model)).is_dir()):
+            return None
+        return model_facts(model).hidden_size
+    except TunewrightError:
+        return None

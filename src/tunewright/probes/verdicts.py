@@ -1,0 +1,120 @@
+"""What the probes of data say: findings with their evidence, or why nothing can be said.
+
+Numbers behind the limits: nine data sets of different kinds on nine small bases, several draws each, sound and with
+the fault put in (2026). "Told apart" is three standard errors throughout: once in 740 draws by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tunewright.doctor.detectors.base import figure, found
+from tunewright.probes.conditional_gain import FEWEST_ROWS, Gain
+from tunewright.probes.hard_rows import HardRows
+from tunewright.probes.template_gap import Gap
+from tunewright.probes.val_shift import Shift
+from tunewright.schema.finding import Abstention, Finding
+
+Z = 3.0
+UNRELATED_NATS = 0.4
+"""Upper bound of the gain below which prompts hardly matter: sound sets that a base can read gained 0.5 to 2.3."""
+USES_PROMPTS_NATS = 0.1
+"""Lower bound of the gain of the base's own answers: below it the model reads no prompt, and there is no witness."""
+FEW_ANSWERS = 0.3
+"""Share of different answers below which rows name classes, which a base has yet to learn."""
+TEMPLATE_NATS = 0.1
+FORM_NATS = 0.3
+"""The model's own template, and a form whose marks it merely knows, which must be better by more."""
+SHIFT = 0.08
+SHIFT_Z = 4.0
+"""Sound splits were up to 5 % apart (1.5 standard errors), rows of another kind from 9 %."""
+BEHIND_SHARE = 0.03
+"""Sound sets had up to 1.3 % of rows that far above the others; of 15 % exchanged answers half to all lie there."""
+
+
+def judge_labels(
+    gain: Gain,
+    shared_z: float,
+    different_answers: float,
+    control: Callable[[], Gain | None],
+    steps: tuple[int, int] = (0, 0),
+) -> Finding | Abstention | None:
+    """Neither the model nor the words in common say that the answers belong to their prompts.
+
+    gain: of the user's rows; shared_z: of their words; different_answers: over rows; control: the gain of the base's
+    own answers to bundled prompts, measured only where it is needed; None when it cannot be.
+    """
+    if gain.rows < FEWEST_ROWS:
+        return Abstention("labels_unrelated", f"{gain.rows} rows with a prompt, at least {FEWEST_ROWS} are needed")
+    if gain.nats > Z * gain.error or shared_z > Z or gain.high > UNRELATED_NATS:
+        return None
+    if different_answers < FEW_ANSWERS:
+        because = "few different answers: whether they fit shows once the model has learnt them"
+        return Abstention("labels_unrelated", because)
+    own = control()
+    if own is None or own.low < USES_PROMPTS_NATS:
+        return Abstention("labels_unrelated", "the model's own answers hardly depend on its prompts")
+    evidence = {
+        "gain": gain.nats,
+        "error": gain.error,
+        "rows": gain.rows,
+        "gain_of_own_answers": own.nats,
+        "shared_words_z": shared_z,
+    }
+    why = (
+        f"the answers are as likely behind other rows' prompts as behind their own (gain {gain.nats:.3f} \u00b1 "
+        f"{gain.error:.3f} nats per token, {own.nats:.2f} for the model's own answers), and share no more words "
+        "with them"
+    )
+    causes = ("a column was shuffled or shifted by a row", "the wrong columns were joined", "answers drawn at random")
+    return found("labels_unrelated", steps, why, evidence, causes)
+
+
+def judge_template(gap: Gap | None) -> Finding | None:
+    """Another template fits the base clearly better than the one in use."""
+    if gap is None:
+        return None
+    least = TEMPLATE_NATS if gap.is_own else FORM_NATS
+    if gap.nats < least or gap.nats < Z * gap.error:
+        return None
+    evidence = {"gap": gap.nats, "error": gap.error, "loss": gap.loss, "other": gap.other, "rows": gap.rows}
+    why = (
+        f"answers are {gap.nats:.2f} nats per token less likely under the template in use than under {gap.other}: "
+        "training would teach the form first, and the model is asked in another one later"
+    )
+    causes = ("a template of another model", "a template file that lacks the model's own marks")
+    return found("template_mismatch", (0, 0), why, evidence, causes)
+
+
+def judge_shift(shift: Shift) -> Finding | None:
+    """Before training, validation rows are clearly harder or easier than training rows."""
+    if not (abs(shift.z) > SHIFT_Z and abs(shift.relative) > SHIFT):
+        return None
+    harder = "harder" if shift.relative > 0 else "easier"
+    evidence = {"train": shift.train, "val": shift.val, "relative": shift.relative, "z": shift.z}
+    why = (
+        f"before training the validation rows are {abs(shift.relative):.0%} {harder} for the base than the training "
+        f"rows ({shift.val:.3f} against {shift.train:.3f} nats per token): the rows are of another kind"
+    )
+    causes = ("validation rows of another source or kind than the training rows",)
+    return found("val_shift", (0, 0), why, evidence, causes)
+
+
+def judge_rows(hard: HardRows, last_step: int) -> Finding | None:
+    """After training, a share of the rows lies far above all others."""
+    if not hard.rows or len(hard.behind) < max(3.0, BEHIND_SHARE * hard.rows):
+        return None
+    share = len(hard.behind) / hard.rows
+    evidence = {
+        "share": share,
+        "rows": hard.rows,
+        "typical": hard.typical,
+        "limit": hard.limit,
+        "highest": [[one.row, figure(one.after)] for one in hard.highest],
+    }
+    why = (
+        f"{len(hard.behind)} of {hard.rows} training rows ({share:.0%}) end far above the others (more than "
+        f"{hard.limit:.2f} nats per token, {hard.typical:.2f} is typical): wrong answers, or rows of another kind"
+    )
+    causes = ("wrong or exchanged answers in these rows", "rows that are much harder than the rest")
+    return found("noisy_labels", (0, last_step), why, evidence, causes, rows=hard.behind)

@@ -1,0 +1,128 @@
+"""Short runs before the real one: which learning rate, for how long, and with general rows or without.
+
+Pure but for what ``make`` does: given the same outcomes it asks for the same runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tunewright.planner.run_length import warmup_for
+from tunewright.planner.words import figure, two_digits
+from tunewright.prescribe.rule import describe_changes
+from tunewright.schema.prescription import Change
+from tunewright.schema.recipe import Recipe
+from tunewright.tuner.bracket import bracket, probe_steps, race
+from tunewright.tuner.budget import Spent
+from tunewright.tuner.order import Maker
+from tunewright.tuner.rungs import leader, turning_point
+from tunewright.tuner.scouting import Scouting, Setting, changes_between
+from tunewright.tuner.trunk import lengthen
+from tunewright.tuner.tuning import PLANNED, STRAIGHT, Step
+
+STRAIGHT_FACTOR = 2.0
+"""A rate that falls to zero over the whole run wants about twice the rate of one that holds and then decays."""
+LONGER_BAR = 1.25
+"""Runs are not made longer than this past the length at which decay branches turned."""
+
+
+NEIGHBOURS = ((1.0, 1.0), (0.7, 1.0), (1.0, 1.4), (1.4, 1.0))
+"""(rate, epochs) of the last run and of those beside it, as factors; as many as the rest of the budget pays for."""
+
+
+@dataclass(frozen=True)
+class Scouted:
+    """What scouting arrives at.
+
+    first   : the recipe of the last run, still to be made; with what makes it differ from the plan
+    steps   : the runs that were made, whole ones among them when there was room for several at once
+    longest : epochs past which decay branches brought no more; None when none turned
+    """
+
+    first: Recipe
+    changes: tuple[Change, ...]
+    why: str
+    steps: tuple[Step, ...]
+    spent: Spent
+    longest: float | None = None
+
+
+def scout(
+    setting: Setting,
+    *,
+    make: Maker,
+    tell: Callable[[str], None] = lambda text: None,
+    on_step: Callable[[tuple[Step, ...], Step], None] = lambda steps, best: None,
+) -> Scouted:
+    """Bracket, race, lengthen; without room for a bracket the plan is returned as it is.
+
+    ``tell`` gets one line of plain text for every decision; ``on_step`` all runs and the best one after each round.
+    """
+    scouting = Scouting(setting, make=make, tell=tell, on_step=on_step)
+    steps = probe_steps(scouting)
+    if steps:
+        bracket(scouting, steps)
+        race(scouting)
+        lengthen(scouting)
+    if not scouting.alive:
+        return Scouted(scouting.recipe, scouting.replay, PLANNED, scouting.steps, scouting.used)
+    return _arrived(scouting)
+
+
+def _arrived(scouting: Scouting) -> Scouted:
+    """The last run at the rate and the length that the short ones speak for, with its neighbours where they fit."""
+    longest = LONGER_BAR * scouting.target_epochs if scouting.turned else None
+    recipes = [_last_recipe(scouting, rate, epochs) for rate, epochs in NEIGHBOURS]
+    first, why = recipes[0], _reason(scouting)
+    changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
+    scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
+    orders = [scouting.whole(recipe, why, number) for number, recipe in enumerate(recipes)]
+    fitting = () if scouting.replay else scouting.affordable(orders)
+    if len(fitting) > 1:
+        beside = "; ".join(_described(order.recipe) for order in fitting[1:])
+        scouting.tell(f"the budget holds {len(fitting)} runs of this length, so beside it: {beside}")
+        scouting.run(fitting)
+    return Scouted(first, (*changed, *scouting.replay), why, scouting.steps, scouting.used, longest)
+
+
+def _last_recipe(scouting: Scouting, rate_factor: float, epochs_factor: float) -> Recipe:
+    planned = scouting.setting.planned
+    rate, straight = _last_rate(scouting)
+    epochs = round(scouting.target_epochs * epochs_factor, 1)
+    recipe = scouting.recipe.changed(
+        learning_rate=two_digits(rate * straight * rate_factor), num_train_epochs=epochs, max_steps=None
+    )
+    if scouting.keeps_warmup or epochs == planned.num_train_epochs:
+        return recipe
+    return recipe.changed(warmup_steps=warmup_for(round(epochs * scouting.per_epoch)))
+
+
+def _last_rate(scouting: Scouting) -> tuple[float, float]:
+    """The rate that the short runs speak for, and its factor under the last run's schedule.
+
+    The rate is where the losses of the longest runs that compare three rates have their lowest point. With old skills
+    at stake the factor is 1, and without a race among runs that keep them the plan is the limit.
+    """
+    planned = scouting.setting.planned
+    if not scouting.current():
+        return min(planned.learning_rate, leader(scouting.rungs).rate), 1.0
+    if scouting.replay:
+        return scouting.best().rate, 1.0
+    best = scouting.best()
+    between = turning_point([(rung.rate, rung.loss) for rung in scouting.rungs if rung.total == best.total])
+    return between or best.rate, STRAIGHT_FACTOR if planned.lr_scheduler_type in STRAIGHT else 1.0
+
+
+def _reason(scouting: Scouting) -> str:
+    rate, factor = _last_rate(scouting)
+    epochs = f"{scouting.target_epochs:.3g} epochs"
+    length = "where the branches turned" if scouting.turned else "as planned, no branch had turned"
+    if scouting.replay:
+        return f"rate {figure(rate)}, no higher because old skills are at stake; {epochs}, {length}"
+    twice = f", times {factor:g} because it falls all the way to zero" if factor != 1 else ""
+    return f"learning rate {figure(two_digits(rate))} was best in the short runs{twice}; {epochs}, {length}"
+
+
+def _described(recipe: Recipe) -> str:
+    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs"

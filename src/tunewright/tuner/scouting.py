@@ -1,0 +1,225 @@
+"""What the short runs of a tuning share: what they know, what they may spend, how they are ordered and what came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from tunewright.doctor.thresholds import FORGETTING_NATS
+from tunewright.planner.words import figure
+from tunewright.prescribe.guide.ladders import REPLAY_SHARE
+from tunewright.schema.prescription import Change
+from tunewright.schema.recipe import Recipe, Replay
+from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.order import Maker, Order, fork_step, kept_between, stable_then_decay, total_for
+from tunewright.tuner.prices import Prices
+from tunewright.tuner.rungs import Rung, leader
+from tunewright.tuner.tuning import BUDGET_MARGIN, OWN, Goal, Step, choose, verdict
+
+LAST_SHARE = 0.5
+"""The most of the budget that is set aside for the last run while its length is only planned."""
+KILLS = ("non_finite", "divergence", "worse_than_start")
+"""Symptoms that end a short run: what is left of it would say nothing."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known before the first run.
+
+    prices : asked anew each time, because the speed becomes known
+    given  : keys the user set; rate and length are where the search starts, a warm-up is kept
+    before : runs made earlier in this tuning; ``spent``: what they used
+    """
+
+    planned: Recipe
+    prices: Callable[[], Prices]
+    budget: Budget
+    goal: Goal
+    rows: int
+    given: frozenset[str] = frozenset()
+    spent: Spent = field(default_factory=Spent)
+    before: tuple[Step, ...] = ()
+
+
+class Scouting:
+    """Short runs at work.
+
+    recipe        : the plan, with general rows once they are found to be needed
+    rungs         : every short run so far, in the order they were made
+    target_epochs : what the last run is expected to take
+    warmup        : the same count for every short run, or their first steps would not be the same
+    turned        : whether longer runs were seen to bring no more
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        make: Maker,
+        tell: Callable[[str], None],
+        on_step: Callable[[tuple[Step, ...], Step], None],
+    ) -> None:
+        self.setting, self.recipe = setting, setting.planned
+        self._make, self.tell, self._on_step = make, tell, on_step
+        self.used = setting.spent
+        self.steps = setting.before
+        self.rungs: list[Rung] = []
+        self.replay: tuple[Change, ...] = ()
+        self.target_epochs = setting.planned.num_train_epochs
+        self.warmup = 2
+        self.turned = False
+
+    # --- what is known ------------------------------------------------------------------------------------------
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch, general rows included."""
+        return self.setting.prices().per_epoch(self.recipe)
+
+    @property
+    def keeps_warmup(self) -> bool:
+        return bool({"warmup_steps", "warmup_ratio"} & self.setting.given)
+
+    @property
+    def alive(self) -> bool:
+        """Whether any short run came to a loss."""
+        return any(math.isfinite(rung.loss) for rung in self.rungs)
+
+    def outdated(self, rung: Rung) -> bool:
+        """Whether it was made before general rows were mixed in."""
+        return bool(self.replay) and not any(change.key == "replay" for change in rung.step.changes)
+
+    def current(self) -> list[Rung]:
+        return [rung for rung in self.rungs if not self.outdated(rung)]
+
+    def finals(self) -> list[Rung]:
+        """The longest of the current runs; of those that keep old skills, where that counts and any does."""
+        longest = max(rung.total for rung in self.current())
+        finals = [rung for rung in self.current() if rung.total == longest]
+        if self.setting.goal == "balanced":
+            finals = [rung for rung in finals if rung.forgetting <= FORGETTING_NATS.value] or finals
+        return finals
+
+    def best(self) -> Rung:
+        return leader(self.finals())
+
+    # --- what it may spend --------------------------------------------------------------------------------------
+
+    def fits(self, orders: Sequence[Order], *, share: float = 1.0, last_epochs: float | None = None) -> bool:
+        """Whether these take no more than ``share`` of what is left when the last run is paid for.
+
+        ``last_epochs``: the length of that run; None: the planned one.
+        """
+        budget, prices = self.setting.budget, self.setting.prices()
+        last = prices(self._last_run(last_epochs or self.target_epochs))
+        costs = [prices(order.recipe, order.at_step) for order in orders]
+        tokens = budget.tokens - self.used.cost - min(last.tokens, LAST_SHARE * budget.tokens)
+        seconds = budget.seconds - self.used.seconds - min(last.seconds, LAST_SHARE * budget.seconds)
+        return (
+            sum(cost.tokens for cost in costs) <= share * tokens
+            and sum(cost.seconds for cost in costs) <= share * seconds
+            and len(orders) < budget.runs - self.used.runs
+        )
+
+    def _last_run(self, epochs: float) -> Recipe:
+        """The run that must still be paid for at the end; with general rows while they may be needed."""
+        recipe = self.recipe.changed(num_train_epochs=epochs, max_steps=None)
+        unsure = self.setting.goal == "balanced" and recipe.stage == "sft" and not self.rungs
+        return recipe.changed(replay=Replay(share=REPLAY_SHARE)) if unsure and recipe.replay is None else recipe
+
+    # --- orders -------------------------------------------------------------------------------------------------
+
+    def order(self, phase: str, rate: float, total: int, why: str, *, number: int = 0, start: int = 0) -> Order:
+        """A run of ``total`` steps that trains from ``start`` on; ``number``: its place in the round."""
+        recipe = stable_then_decay(
+            self.recipe,
+            learning_rate=rate,
+            total=total,
+            per_epoch=self.per_epoch,
+            eval_every=self.setting.prices().eval_every(self.recipe, total - start),
+            warmup=self.warmup,
+        )
+        changes = (*changes_between(self.setting.planned, recipe, why, f"tuner.{phase}"), *self.replay)
+        name = f"run-{len(self.steps) + 1 + number}"
+        return Order(name, recipe, phase, changes, why, kept_at=(fork_step(total),), ends_on=KILLS)
+
+    def longer(self, phase: str, rung: Rung, total: int, number: int = 0) -> Order:
+        """The same run, longer: it begins where the shorter one began to decay."""
+        if self.outdated(rung):
+            why = f"{figure(rung.rate)} for {total} steps with general rows mixed in"
+            return self.order(phase, rung.rate, total, why, number=number)
+        start = fork_step(rung.total)
+        why = f"{rung.name} goes on from step {start} to {total} steps in all"
+        order = self.order(phase, rung.rate, total, why, number=number, start=start)
+        kept = (*kept_between(rung.total, total), fork_step(total))
+        return replace(order, after=rung.name, at_step=start, kept_at=kept, ends_on=(*KILLS, "overfit"))
+
+    def branch(self, trunk: Rung, step: int) -> None:
+        """A decay of its own from a step that ``trunk`` kept, when there is room for it."""
+        total = total_for(step)
+        order = self.order("branch", trunk.rate, total, f"a decay branch of {trunk.name} from step {step}", start=step)
+        order = replace(order, after=trunk.name, at_step=step)
+        if self.fits([order], last_epochs=total / self.per_epoch):
+            self.run([order])
+
+    def affordable(self, orders: Sequence[Order]) -> Sequence[Order]:
+        """The first of these that the rest of the budget pays for, with nothing set aside any more."""
+        budget, prices = self.setting.budget, self.setting.prices()
+        tokens, seconds = budget.tokens - self.used.cost, budget.seconds - self.used.seconds
+        for count, order in enumerate(orders):
+            cost = prices(order.recipe)
+            tokens, seconds = tokens - cost.tokens / BUDGET_MARGIN, seconds - cost.seconds / BUDGET_MARGIN
+            if min(tokens, seconds) < 0 or self.used.runs + count >= budget.runs:
+                return orders[:count]
+        return orders
+
+    def whole(self, recipe: Recipe, why: str, number: int = 0) -> Order:
+        """A run that is no probe, under a recipe of its own."""
+        changes = (*changes_between(self.setting.planned, recipe, why, "tuner.scout"), *self.replay)
+        name = f"run-{len(self.steps) + 1 + number}"
+        return Order(name, recipe, "run", changes, why, ends_on=("forgetting",))
+
+    def run(self, orders: Sequence[Order]) -> list[Rung]:
+        """Have a round of runs made; take down and tell what came of each."""
+        made = []
+        for order, outcome in zip(orders, self._make(orders), strict=True):
+            self.used = self.used.plus(outcome.spent)
+            step = Step(outcome, order.changes, order.why, None, order.phase)
+            self.steps = (*self.steps, step)
+            made.append(Rung(step, order.recipe.learning_rate, round(order.recipe.num_train_epochs * self.per_epoch)))
+        self.rungs += made
+        self._on_step(self.steps, choose(self.steps, self.setting.goal))
+        for rung in made:
+            self.tell(came(rung))
+        return made
+
+
+def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple[Change, ...]:
+    """The knobs of rate and length in which two recipes differ."""
+    changes = []
+    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type"):
+        old, new = getattr(before, key), getattr(after, key)
+        if old != new:
+            factor = new / old if isinstance(new, float) else None
+            changes.append(Change(key, old, new, factor, why, rule, OWN))
+    return tuple(changes)
+
+
+def came(rung: Rung) -> str:
+    """What a run came to, in one line."""
+    if rung.step.phase == "run":
+        return f"{rung.name}: {verdict(rung.step)}"
+    head = f"{rung.name}: {figure(rung.rate)} for {rung.total} steps"
+    if rung.whole and math.isfinite(rung.loss):
+        return f"{head}, annealed loss {rung.loss:.4f}"
+    return f"{head} was ended after step {rung.step.outcome.curve.last_step}: {rung.step.outcome.stopped_because}"
+
+
+def listed(rates: Sequence[float]) -> str:
+    """Rates as people write them.
+
+    >>> listed([5e-4, 1e-3])
+    '5e-4, 1e-3'
+    """
+    return ", ".join(figure(rate) for rate in rates)

@@ -1,0 +1,196 @@
+"""Rules that know where such a run is planned to start, what broke out of calm, and what a probe has settled."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from prescribe_cases import GUIDE_CONFIG, case, curve, falling, finding, past, turning
+
+from tunewright.prescribe.prescribe import prescribe
+from tunewright.prescribe.rule import is_step
+from tunewright.schema.curve import Series
+from tunewright.schema.probe import ProbeAnswer
+
+PLANNED = 5e-4
+
+
+def asked(*symptoms, rate=1e-4, made=None, usual=None, **config):
+    return case(
+        *symptoms,
+        made=curve(turning) if made is None else made,
+        config={**GUIDE_CONFIG, "learning_rate": rate, **config},
+        usual={"learning_rate": PLANNED} if usual is None else usual,
+    )
+
+
+def values(prescription):
+    return {change.key: change.after for change in prescription.changes if not is_step(change)}
+
+
+@pytest.mark.parametrize("symptom", ["divergence", "oscillation", "spike", "no_learning"])
+def test_a_rate_far_above_the_planned_one_goes_back_to_it(symptom):
+    prescription = prescribe(asked(symptom, rate=10 * PLANNED))
+    assert values(prescription) == {"learning_rate": PLANNED}
+    assert "x10 of the 5e-4" in prescription.changes[-1].why
+
+
+@pytest.mark.parametrize("symptom", ["underfit", "no_learning"])
+def test_a_rate_far_below_the_planned_one_goes_up_to_it_before_anything_else(symptom):
+    prescription = prescribe(asked(symptom, rate=PLANNED / 20, made=curve(falling)))
+    assert values(prescription) == {"learning_rate": PLANNED}
+
+
+@pytest.mark.parametrize(("symptom", "key"), [("overfit", "num_train_epochs"), ("underfit", "num_train_epochs")])
+def test_a_rate_near_the_planned_one_is_left_alone(symptom, key):
+    made = curve(turning if symptom == "overfit" else falling)
+    assert set(values(prescribe(asked(symptom, rate=2 * PLANNED, made=made)))) == {key}
+
+
+def test_overfitting_under_a_high_rate_stops_at_the_lowest_evaluation_first():
+    assert values(prescribe(asked("overfit", rate=10 * PLANNED))) == {"num_train_epochs": 2.0}
+    stopped = past("first", 0.6, learning_rate=10 * PLANNED, num_train_epochs=2.0)
+    given = case(
+        "overfit",
+        made=curve(turning),
+        config={**GUIDE_CONFIG, "learning_rate": 10 * PLANNED},
+        usual={"learning_rate": PLANNED},
+        history=(stopped,),
+    )
+    assert values(prescribe(given)) == {"learning_rate": PLANNED}
+
+
+def test_a_spike_under_a_planned_rate_is_normal_and_kept():
+    assert prescribe(asked("spike", rate=PLANNED)).keep
+
+
+def test_full_fine_tuning_is_planned_low_so_more_is_asked_of_a_rate_above():
+    changed = values(prescribe(asked("oscillation", rate=8 * PLANNED, method="full")))
+    assert changed == {"learning_rate": pytest.approx(4 * PLANNED)}
+
+
+def test_oscillation_under_a_constant_rate_gets_a_decay():
+    given = asked("oscillation", "lr_constant", rate=PLANNED, lr_scheduler_type="constant")
+    assert values(prescribe(given)) == {"lr_scheduler_type": "cosine"}
+
+
+@pytest.mark.parametrize(("share", "both"), [(20, True), (4, False)])
+def test_a_long_warm_up_and_a_rate_far_too_low_are_put_right_together(share, both):
+    changed = values(prescribe(asked("warmup_too_long", rate=PLANNED / share, warmup_ratio=1.0)))
+    assert changed == ({"warmup_ratio": 0.05, "learning_rate": PLANNED} if both else {"warmup_ratio": 0.05})
+
+
+def test_a_blow_up_at_the_planned_rate_takes_a_third_of_it():
+    prescription = prescribe(asked(finding("divergence", (3, 100)), rate=PLANNED))
+    assert values(prescription)["learning_rate"] == pytest.approx(PLANNED / 3, rel=1e-5)
+
+
+def test_a_planned_rate_that_failed_before_is_followed_by_a_third():
+    rate = 10 * PLANNED
+    tried = past("first", float("nan"), learning_rate=PLANNED)
+    given = case(
+        "divergence",
+        made=curve(turning),
+        config={**GUIDE_CONFIG, "learning_rate": rate},
+        usual={"learning_rate": PLANNED},
+        history=(tried,),
+    )
+    assert values(prescribe(given))["learning_rate"] == pytest.approx(rate / 3, rel=1e-5)
+
+
+def test_no_learning_at_the_planned_rate_is_looked_at_and_not_multiplied():
+    prescription = prescribe(asked("no_learning", rate=PLANNED))
+    assert [change.key for change in prescription.changes] == ["method", "template"]
+    assert all(is_step(change) for change in prescription.changes)
+
+
+def nan_after(step, before=lambda step: 2.0 - 0.2 * math.log(step)):
+    return curve(turning, train_of=lambda at: before(at) if at < step else math.nan)
+
+
+def test_nan_out_of_a_calm_curve_leaves_fp16_and_the_rate_alone():
+    prescription = prescribe(asked(finding("non_finite", (50, 100)), made=nan_after(50), precision="fp16"))
+    assert values(prescription) == {"precision": "bf16"}
+    assert "65,504" in prescription.why
+
+
+def test_nan_out_of_a_calm_curve_in_a_wide_format_is_clipped_and_its_rows_are_looked_at():
+    prescription = prescribe(asked(finding("non_finite", (50, 100)), made=nan_after(50), precision="bf16"))
+    assert values(prescription) == {"max_grad_norm": 0.3}
+    assert "rows of step 50" in next(change.why for change in prescription.changes if is_step(change))
+
+
+@pytest.mark.parametrize("rate", [PLANNED, 10 * PLANNED])
+def test_nan_after_a_rise_is_the_learning_rate(rate):
+    made = nan_after(50, before=lambda step: 2.0 if step < 30 else 2.0 + 0.2 * (step - 30))
+    changed = values(prescribe(asked(finding("non_finite", (50, 100)), made=made, rate=rate, precision="fp16")))
+    assert changed["learning_rate"] < rate / 2
+
+
+def test_nan_in_the_first_steps_leaves_nothing_to_call_calm():
+    changed = values(prescribe(asked(finding("non_finite", (3, 100)), made=nan_after(3), precision="fp16")))
+    assert "precision" not in changed
+
+
+def test_a_run_without_clipping_gets_it_with_the_planned_rate():
+    changed = values(prescribe(asked("divergence", rate=10 * PLANNED, max_grad_norm=0.0, warmup_ratio=None)))
+    assert changed == {"learning_rate": PLANNED, "max_grad_norm": 1.0, "warmup_ratio": 0.05}
+
+
+@pytest.mark.parametrize(("rate", "decay", "speaks"), [(1e-3, 30.0, True), (1e-3, 0.1, False), (1e-4, 0.0, False)])
+def test_a_weight_decay_that_eats_the_weights_goes(rate, decay, speaks):
+    changed = values(prescribe(asked("no_learning", rate=rate, weight_decay=decay)))
+    assert (changed == {"weight_decay": 0.0}) is speaks
+
+
+@pytest.mark.parametrize(("batch", "accumulation", "after"), [(1, 1, 8), (2, 1, 4), (1, 3, 8), (2, 2, None)])
+def test_a_step_of_fewer_than_four_rows_gets_eight(batch, accumulation, after):
+    given = asked("oscillation", per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation)
+    assert values(prescribe(given)).get("gradient_accumulation_steps") == after
+
+
+def test_a_rank_of_one_is_raised_before_the_run_is_made_longer():
+    assert values(prescribe(asked("underfit", rate=PLANNED, made=curve(falling), lora_rank=1))) == {"lora_rank": 16}
+
+
+@pytest.mark.parametrize(("gain", "epochs", "after"), [(0.3, 1.0, 8.0), (0.03, 1.0, 2.0), (0.3, 5.0, None)])
+def test_a_steep_run_of_few_epochs_gets_the_planned_ones(gain, epochs, after):
+    steep = finding("underfit", gain_one_more_epoch=gain)
+    usual = {"learning_rate": PLANNED, "num_train_epochs": 8.0}
+    given = asked(steep, rate=PLANNED, made=curve(falling), usual=usual, num_train_epochs=epochs)
+    changed = values(prescribe(given))["num_train_epochs"]
+    assert changed == after if after is not None else changed != 8.0
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def probe(name, verdict, **evidence):
+    return ProbeAnswer(name, f"Is it the {name}?", verdict, "As was measured.", evidence)
+
+
+@pytest.mark.parametrize(
+    ("answer", "after", "looks"),
+    [
+        (probe("learning_rate", "fault", factor=5.0), {"learning_rate": 5e-4}, []),
+        (probe("learning_rate", "fine", factor=1.0), {}, ["method", "template"]),
+        (probe("template", "fault"), {}, ["template", "data"]),
+        (probe("template", "unclear"), {"learning_rate": 1e-3}, ["method", "template"]),
+        (probe("sanity", "fault", rate=None), {}, ["method", "template", "loss_on"]),
+        (probe("sanity", "fault", rate=3e-3), {"learning_rate": 3e-3}, []),
+        (probe("schedule", "fault", shorter_warmup=True), {"warmup_ratio": 0.05}, []),
+        (probe("schedule", "fault", shorter_warmup=False), {}, ["lr_scheduler_type"]),
+    ],
+)
+def test_what_a_probe_settled_decides_what_a_stuck_run_gets(answer, after, looks):
+    prescription = prescribe(case("no_learning", made=curve(lambda step: 2.0), probes=(answer,)))
+    assert values(prescription) == after
+    assert [change.key for change in prescription.changes if is_step(change)] == looks
+    if answer.verdict == "fault":
+        assert "a probe asked" in prescription.why
+
+
+def test_series_of_a_probe_are_not_needed_where_nothing_was_probed():
+    zero = Series.of((step, 0.0) for step in range(1, 101))
+    prescription = prescribe(case("weights_not_updating", made=curve(lambda step: 2.0, grad_norm=zero)))
+    assert all(is_step(change) for change in prescription.changes)
