@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import tunewright
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "tutorial.md"
+SOURCES = Path(tunewright.__file__).resolve().parent.parent
 LEFT_OUT = "..."
 COLUMNS = 96
 _BLOCK = re.compile(r"```console(?: show=(\d+),(\d+))?\n\$ (.*?)\n(.*?)```\n", re.DOTALL)
@@ -47,7 +50,10 @@ def run_all(page: str, folder: Path) -> Iterator[tuple[Block, str]]:
         ended = subprocess.run(
             block.command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
-        yield block, ended.stdout.replace(f"{folder}/", "").replace(f"{folder.resolve()}/", "")
+        printed = ended.stdout
+        for place in (folder, folder.resolve(), SOURCES):
+            printed = printed.replace(f"{place}/", "")
+        yield block, printed
 
 
 def shown(block: Block, output: str) -> str:

@@ -1,6 +1,6 @@
 """How soon a person sees something: the board, TensorBoard and Trackio on the same 100 runs of 50,000 points.
 
-    python -m bench.board [--runs 100] [--points 50000] [--trackio-runs 10] [--no-peers] [--json FILE]
+    python -m bench.board [--runs 100] [--points 50000] [--peer-runs 100] [--no-peers] [--json FILE]
 
 Each server is started for its figure and each page is opened in a real Chromium. Seconds are of the wall clock, so the
 load of the machine is printed with them. The runs are made once, under bench/.work/board (about 700 MB for ours).
@@ -35,7 +35,7 @@ def main() -> None:
         found["versions"]["chromium"] = driver.capabilities["browserVersion"]
         found["board"] = ours.measure(driver, root, asked.runs, asked.points)
         if asked.peers:
-            found["peers"] = peers.measure(driver, WORK, asked.runs, asked.points, asked.trackio_runs)
+            found["peers"] = peers.measure(driver, WORK, asked.peer_runs, asked.points)
     found["load after"] = os.getloadavg()[0]
     print(report(found))
     asked.json.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.board", description=__doc__)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--points", type=int, default=50_000)
-    parser.add_argument("--trackio-runs", type=int, default=10)
+    parser.add_argument("--peer-runs", type=int, default=100, help="writing their files takes minutes")
     parser.add_argument("--no-peers", dest="peers", action="store_false")
     parser.add_argument("--json", type=Path, default=RESULT)
     return parser.parse_args()
@@ -66,7 +66,8 @@ def report(found: dict[str, Any]) -> str:
     memory += [[name, f"{one['MiB']:.0f}"] for name, one in found.get("peers", {}).items() if isinstance(one, dict)]
     point = board["new point_s"]
     return "\n\n".join([
-        f"{found['runs']} runs x {found['points']:,} points; load of the machine {found['load before']:.1f} to {found['load after']:.1f}",
+        f"{found['runs']} runs x {found['points']:,} points; "
+        f"load of the machine {found['load before']:.1f} to {found['load after']:.1f}",
         table(["page", "first paint, s", "seen, s"], rows),
         f"a new point on the screen: median {point['median']} s, worst {point['worst']} s",
         table(["server", "memory, MiB"], memory),

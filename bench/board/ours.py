@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,16 @@ def measure(driver: webdriver.Chrome, root: Path, runs: int, points: int) -> dic
     with board(root) as (address, pid):
         answer["one curve"] = opened(driver, f"{address}?run=run-000", f"!!{CURVE}")
         ten = "&".join(f"run=run-{number:03d}" for number in range(10))
-        compared = "document.querySelectorAll('[data-panel=eval] .legend li').length == 10 && !!document.querySelector('canvas')"
+        legend = "document.querySelectorAll('[data-panel=eval] .legend li')"
+        compared = f"{legend}.length == 10 && !!document.querySelector('canvas')"
         answer["ten compared"] = opened(driver, f"{address}?page=compare&{ten}", compared)
         answer["new point_s"] = new_points(driver, address, root, points)
         answer["after ten runs, MiB"] = memory_MiB(pid)
     return answer
+
+
+def _says(driver: webdriver.Chrome, text: str) -> bool:
+    return text in driver.execute_script("return document.querySelector('.pulse').textContent")
 
 
 def new_points(driver: webdriver.Chrome, address: str, root: Path, points: int, times: int = 7) -> dict[str, float]:
@@ -75,7 +81,7 @@ def new_points(driver: webdriver.Chrome, address: str, root: Path, points: int, 
             file.write(event_line(step, points, 0.3) + "\n")
         began = time.monotonic()
         shown = f"{step:,}"
-        until(lambda: shown in driver.execute_script("return document.querySelector('.pulse').textContent"))
+        until(partial(_says, driver, shown))
         took.append(time.monotonic() - began)
         time.sleep(0.7)
     for file in folder.iterdir():

@@ -56,16 +56,21 @@ for number in range(int(sys.argv[3])):
     SQLiteStorage.bulk_log("bench", name, rows, steps=list(range(1, len(rows) + 1)))
 """
 
+SHOW_TRACKIO = """
+import trackio
+trackio.show("bench", open_browser=False, block_thread=True, host="127.0.0.1", server_port=7906)
+"""
 
-def measure(driver: webdriver.Chrome, work: Path, runs: int, points: int, runs_trackio: int) -> dict[str, Any]:
+
+def measure(driver: webdriver.Chrome, work: Path, runs: int, points: int) -> dict[str, Any]:
     """The figures of both; a peer that does not install or start says so instead."""
     try:
         python = python_of("trackers", ENVIRONMENTS, pins=PINS, torch=False)
     except subprocess.CalledProcessError as error:
         return {"TensorBoard, Trackio": f"did not install: {error}"}
     return {
-        "TensorBoard": tensorboard(driver, python, work / "tensorboard", runs, points),
-        f"Trackio, {runs_trackio} runs": trackio(driver, python, work / "trackio", runs_trackio, points),
+        f"TensorBoard, {runs} runs": tensorboard(driver, python, work / "tensorboard", runs, points),
+        f"Trackio, {runs} runs": trackio(driver, python, work / "trackio", runs, points),
     }
 
 
@@ -101,7 +106,8 @@ def tensorboard(driver: webdriver.Chrome, python: Path, folder: Path, runs: int,
     wrote_s = write(python, WRITE_EVENTS, folder, runs, points, os.environ)
     address = "http://127.0.0.1:6106/"
     command = [python, "-m", "tensorboard.main", "--logdir", folder, "--port", "6106", "--host", "127.0.0.1"]
-    drawn = "!!document.querySelector('line-chart-component canvas, line-chart canvas, line-chart svg path, card-view svg path')"
+    charts = "line-chart-component canvas, line-chart canvas, line-chart svg path, card-view svg path"
+    drawn = f"!!document.querySelector('{charts}')"
     with served(command, os.environ, address) as (pid, up_s):
         found = opened(driver, f"{address}#timeseries", drawn)
         time.sleep(20)  # it goes on reading behind the page
@@ -112,11 +118,7 @@ def trackio(driver: webdriver.Chrome, python: Path, folder: Path, runs: int, poi
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "TRACKIO_DIR": str(folder)}
     wrote_s = write(python, WRITE_TRACKIO, folder, runs, points, environment)
-    command = [
-        python,
-        "-c",
-        "import trackio; trackio.show('bench', open_browser=False, block_thread=True, host='127.0.0.1', server_port=7906)",
-    ]
+    command = [python, "-c", SHOW_TRACKIO]
     address = "http://127.0.0.1:7906/"
     drawn = "!!document.querySelector('canvas, .vega-embed svg path, svg .mark-line path')"
     with served(command, environment, address) as (pid, up_s):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -277,3 +279,16 @@ def test_rm_of_a_tuning_takes_its_runs_and_spares_a_living_one(make: Maker, tmp_
     assert [Path(one).name for one in removal([series])[0]["runs"]] == ["run-1"]
     remove_runs([series])
     assert not series.exists()
+
+
+def test_a_list_that_is_remembered_loads_nothing_that_takes_a_while(make: Maker, tmp_path: Path) -> None:
+    for file in make("run", base_eval_loss=2.0).iterdir():
+        os.utime(file, (STARTED_S, STARTED_S))
+    list_runs(tmp_path)
+    code = (
+        "import sys\nfrom tunewright.cli.main import run\n"
+        f"assert run(['runs', 'ls', '--runs-dir', {str(tmp_path)!r}]) == 0\n"
+        "print(*{'numpy', 'pydantic', 'torch', 'ruamel.yaml', 'tunewright.curve.read'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == ""

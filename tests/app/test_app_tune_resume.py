@@ -31,7 +31,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tune")
     random_model(folder / "model", "llama")
     rows = [{"instruction": question, "completion": answer} for question, answer in ROWS]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, part in (("rows", rows[:100]), ("test", rows[100:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     return folder
 
 
@@ -54,6 +55,7 @@ class StopAfter:
 
 def tune(place: Path, runs: str, **given: Any) -> dict[str, Any]:
     options = {"goal": "eval", "budget": BUDGET, "runs_dir": place / runs, "name": "t", **SETTINGS, **given}
+    options["test"] = str(place / "test.jsonl")
     return tw.tune(str(place / "rows.jsonl"), model=str(place / "model"), **options)
 
 
@@ -78,6 +80,7 @@ def same_story(place: Path, runs: str, answer: dict[str, Any], whole: dict[str, 
     assert [run["eval_loss"] for run in answer["runs"]] == [run["eval_loss"] for run in whole["runs"]]
     assert Path(answer["best"]["run"]).name == Path(whole["best"]["run"]).name
     assert answer["tokens"] == whole["tokens"]
+    assert answer["test"] == whole["test"]
     assert learnt(one) == learnt(other)
 
 
@@ -92,6 +95,8 @@ def test_a_tuning_in_packs_tells_what_it_did(place: Path, whole: tuple[dict[str,
     assert said[0].startswith("plan: ")
     assert any(line.startswith("probing learning rates") for line in said)
     assert said[-1].startswith("stopped: ")
+    assert answer["test"]["rows"] == 20
+    assert "on 20 sealed test rows, looked at once" in said[-2]
 
 
 def test_a_run_that_begins_where_another_stood_is_the_run_its_recipe_makes(
@@ -127,34 +132,57 @@ def test_stopped_in_every_part_it_goes_on_to_the_same_end(place: Path, whole: tu
     same_story(place, "stopped", resumed, answer)
 
 
+LIVES = """
+import json, os, sys
+import torch, transformers
+import tunewright as tw
+from tunewright.app import tune
+torch.set_num_threads(1)
+for line in sys.stdin:
+    child = os.fork()  # everything is imported already: a life costs only its work
+    if not child:
+        tw.tune(**json.loads(line))
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
 @pytest.mark.slow
 def test_kill_9_at_ten_random_moments_changes_nothing(place: Path, whole: tuple[dict[str, Any], int]) -> None:
-    drawn = random.Random(0)
-    settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "tunewright", "tune", str(place / "rows.jsonl"), "--model", str(place / "model")]
-    command += ["--goal", "eval", "--budget", BUDGET, "--runs-dir", str(place / "killed"), "--name", "t", "--json"]
-    command += [*settings, "--quiet", "--no-progress"]
-    folder = place / "killed" / "t"
-    kills, arguments = 0, list(command)
-    while kills < KILLS:
-        process = subprocess.Popen(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
-        _wait_for_lines(folder, process, _lines(folder) + drawn.randrange(1, 40))
-        time.sleep(drawn.random() * 0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills, arguments = kills + 1, [*command, "--resume"]
-    rest = subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    assert rest.returncode in (0, 1), rest.stderr
-    same_story(place, "killed", json.loads(rest.stdout), whole[0])
+    drawn, folder = random.Random(0), place / "killed" / "t"
+    asked = {"data": str(place / "rows.jsonl"), "model": str(place / "model"), "goal": "eval", "budget": BUDGET}
+    asked |= {
+        "test": str(place / "test.jsonl"),
+        "runs_dir": str(place / "killed"),
+        "name": "t",
+        "resume": False,
+        **SETTINGS,
+    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", LIVES], env=environment, **pipes) as lives:
+        assert lives.stdin is not None
+        assert lives.stdout is not None
+        for life in range(KILLS + 1):
+            lives.stdin.write(json.dumps({**asked, "resume": life > 0}) + "\n")
+            lives.stdin.flush()
+            child = int(lives.stdout.readline())
+            if life < KILLS:
+                _wait_for_lines(folder, _lines(folder) + drawn.randrange(1, 40))
+                time.sleep(drawn.random() * 0.1)
+                os.kill(child, signal.SIGKILL)
+            assert int(lives.stdout.readline()) == (signal.SIGKILL if life < KILLS else 0)
+        lives.stdin.close()
+    same_story(place, "killed", json.loads((folder / "tuning.json").read_text()), whole[0])
 
 
 def _lines(folder: Path) -> int:
     return sum(len(file.read_bytes().splitlines()) for file in folder.glob("*/metrics.jsonl"))
 
 
-def _wait_for_lines(folder: Path, process: subprocess.Popen[bytes], lines: int) -> None:
-    deadline = time.monotonic() + 120
-    while _lines(folder) < lines and process.poll() is None:
+def _wait_for_lines(folder: Path, lines: int) -> None:
+    deadline = time.monotonic() + 600
+    while _lines(folder) < lines:
         assert time.monotonic() < deadline, "the tuning makes no progress"
         time.sleep(0.01)
-    assert process.poll() is None, "ended before it could be killed"

@@ -61,7 +61,7 @@ def test_board_report_and_runs_show_say_the_same_numbers(board: TestClient, runs
     charts = answer(board, "/api/charts?run=train-1")
     best = next(mark for mark in charts["marks"] if mark["look"] == "best")
     assert best["label"] == f"best: {figure(shown.eval_loss)} at step {shown.best_step:,}"
-    compared = answer(board, "/api/compare?run=train-1&run=train-2")
+    compared = answer(board, "/api/differences?run=train-1&run=train-2")
     known = compare_runs([folder, runs_dir / "train-2"])["results"]
     assert [row[1]["text"] for row in compared["results"]["rows"]] == [figure(one["eval_loss"]) for one in known]
 
@@ -87,7 +87,9 @@ def test_a_tuning_tells_its_decisions(board: TestClient) -> None:
 def test_the_next_recipe_comes_with_what_is_different(board: TestClient) -> None:
     told = answer(board, "/api/next?run=train-1")
     assert {"keep", "why", "changes", "recipe", "diff", "can_start"} <= told.keys()
-    assert told["keep"] or all(one["sign"] in "+-" for one in told["diff"])
+    changed = [row[0]["text"].split()[0] for row in told["changes"]["rows"]] if told["changes"] else []
+    assert {one["text"].partition(":")[0] for one in told["diff"] if not one["text"].startswith(" ")} == set(changed)
+    assert told["keep"] is (not changed)
 
 
 def test_the_form_has_the_keys_of_the_recipe_with_their_bounds(board: TestClient) -> None:
@@ -101,9 +103,18 @@ def test_the_form_has_the_keys_of_the_recipe_with_their_bounds(board: TestClient
 
 def test_more_than_ten_or_fewer_than_two_runs_are_not_compared(board: TestClient) -> None:
     for query in ("run=train-1", "&".join(f"run=r{number}" for number in range(11))):
-        response = board.get(f"/api/compare?{query}")
-        assert response.status_code == 400
-        assert "expected 2 to 10" in response.json()["error"]["message"]
+        for address in ("compare", "differences"):
+            response = board.get(f"/api/{address}?{query}")
+            assert response.status_code == 400
+            assert "expected 2 to 10" in response.json()["error"]["message"]
+
+
+def test_compared_runs_have_one_axis_and_a_line_each(board: TestClient) -> None:
+    compared = answer(board, "/api/compare?run=train-1&run=train-2&x=tokens")
+    assert compared["axis"]["kind"] == "tokens"
+    for panel in compared["panels"]:
+        assert [line["name"] for line in panel["lines"]] == ["train-1", "train-2"]
+        assert [line["look"] for line in panel["lines"]] == ["run0", "run1"]
 
 
 # Damage: everything else still shows, the damaged one says what is wrong.

@@ -123,6 +123,7 @@ def test_compare_shows_lines_and_only_what_differs(page: Page, runs_dir: Path) -
     page.keys("c")
     page.wait_for_charts()
     assert page.driver.find_element(By.TAG_NAME, "h1").text == "Compare 2 runs"
+    page.wait_for('[aria-label="Settings that differ"]')
     settings = page.run("return document.querySelector('[aria-label=\"Settings that differ\"] tbody').textContent")
     assert "learning_rate" in settings
     assert "acme/tiny" not in settings

@@ -24,7 +24,7 @@ BEARER = {"authorization": f"Bearer {TOKEN}"}
 def read_as(order: Order, runs_dir: Path) -> dict[str, Any]:
     """The arguments as the command line itself understands them."""
     verb, *rest = order.arguments(runs_dir)
-    command = command_line.commands[verb]
+    command = command_line.every()[verb]
     return command.make_context(verb, rest, parent=click.Context(command_line)).params
 
 

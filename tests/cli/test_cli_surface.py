@@ -42,7 +42,7 @@ SURFACE = {
 def surface() -> dict[str, str]:
     """Every verb with its arguments and options (the long form), as the library built them."""
     found = {}
-    for name, command in app.commands.items():
+    for name, command in app.every().items():
         inner = command.commands if isinstance(command, click.Group) else {}
         for verb, one in {f"{name} {sub}": each for sub, each in inner.items()}.items() if inner else [(name, command)]:
             found[verb] = " ".join(max(option.opts, key=len) for option in one.params)

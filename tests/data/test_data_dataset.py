@@ -135,6 +135,7 @@ class FakeHub:
 
 def test_a_data_set_of_the_hub_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub = FakeHub(tmp_path, pairs(3))
     monkeypatch.setitem(sys.modules, "datasets", hub)
     assert len(load_dataset({"data": "hub:someone/rows", "val_size": 0}).train) == 3
@@ -147,3 +148,25 @@ def test_a_data_set_of_the_hub_is_fetched_once(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(EnvironmentMissing) as caught:
         open_source("hub:other/rows")
     assert caught.value.hint == "pip install datasets"
+
+
+def test_without_a_network_the_hub_is_given_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "HF_HUB_OFFLINE",
+        "HF_ENDPOINT",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "datasets", FakeHub(tmp_path, pairs(3)))
+
+    def unknown(host: str, port: int) -> None:
+        raise OSError(-2, f"{host} is unknown")
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    with pytest.raises(EnvironmentMissing, match=r"huggingface.co cannot be reached: huggingface.co is unknown"):
+        open_source("hub:someone/rows")

@@ -78,7 +78,7 @@ def test_learned() -> None:
         ("lists", 40, 1.0, 1.0),
     ]
     assert result.copied is None
-    assert result.forgetting == {"nats_per_token": 0.01}
+    assert result.forgetting == {"nats_per_token": 0.01, "kl_new_task": None}
     assert len(result.answers) == len(SUITE)
     assert result.answers[0].expected == ("value 0",)
     assert not result.answers[0].base_passed

@@ -56,14 +56,16 @@ def reader(asked: Sequence[Row]) -> tuple[Floats, Counts]:
 def test_every_answer_goes_behind_the_turns_of_a_row_that_asks_and_answers_otherwise() -> None:
     asked = rows()
     for mine, other in zip(asked, exchanged(asked, 3), strict=True):
-        assert other.number == mine.number and other.answer == mine.answer
+        assert other.number == mine.number
+        assert other.answer == mine.answer
         assert other.key != mine.key
 
 
 def test_rows_that_all_ask_or_answer_the_same_stay_as_they_are() -> None:
     same_answer = [pair(n, f"Question {n}?", "Yes.") for n in range(5)]
     same_question = [pair(n, "Who?", f"Answer {n}.") for n in range(5)]
-    assert exchanged(same_answer, 0) == same_answer and exchanged(same_question, 0) == same_question
+    assert exchanged(same_answer, 0) == same_answer
+    assert exchanged(same_question, 0) == same_question
     assert exchanged([], 0) == []
 
 
@@ -77,20 +79,25 @@ def test_system_turns_and_earlier_turns_go_with_their_question() -> None:
 
 def test_gain_is_what_the_own_prompt_saves_per_token() -> None:
     gain = conditional_gain(rows(), reader)
-    assert gain.nats == pytest.approx(2.0, abs=0.05) and gain.low > 1.9 and gain.rows == 40
+    assert gain.nats == pytest.approx(2.0, abs=0.05)
+    assert gain.low > 1.9
+    assert gain.rows == 40
     assert gain.loss == pytest.approx(1.04, abs=0.05)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_shuffled_answers_gain_nothing(seed: int) -> None:
     gain = conditional_gain(shuffled(rows(), seed), reader, seed=seed)
-    assert gain.low < 0.1 and gain.nats < 0.3
-    assert gain.least and set(gain.least) == set(range(1, 41))
+    assert gain.low < 0.1
+    assert gain.nats < 0.3
+    assert gain.least
+    assert set(gain.least) == set(range(1, 41))
 
 
 def test_gain_of_nothing_is_not_a_number() -> None:
     gain = conditional_gain([], reader)
-    assert gain.rows == 0 and math.isnan(gain.nats)
+    assert gain.rows == 0
+    assert math.isnan(gain.nats)
 
 
 # --- words in common
@@ -132,7 +139,8 @@ def test_labels_are_unrelated_when_no_witness_speaks_for_them() -> None:
     finding = judge_labels(NOTHING, 1.0, 1.0, lambda: MUCH, (0, 80))
     assert isinstance(finding, Finding)
     assert (finding.code, finding.severity, finding.steps) == ("TW402", "error", (0, 80))
-    assert finding.evidence["gain"] == 0.02 and finding.evidence["gain_of_own_answers"] == 2.0
+    assert finding.evidence["gain"] == 0.02
+    assert finding.evidence["gain_of_own_answers"] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,8 @@ def test_labels_are_unrelated_when_no_witness_speaks_for_them() -> None:
 )
 def test_labels_cannot_be_judged(gain: Gain, different: float, control: Gain | None, because: str) -> None:
     said = judge_labels(gain, 1.0, different, lambda: control)
-    assert isinstance(said, Abstention) and because in said.because
+    assert isinstance(said, Abstention)
+    assert because in said.because
 
 
 # --- templates
@@ -169,9 +178,14 @@ def under(losses: dict[str, float]) -> Any:
 
 def test_the_models_own_template_is_compared_with_the_one_in_use() -> None:
     gap = template_gap(rows(), tokenizer("odd"), under({"odd": 20.0, "own": 12.0}), "own")
-    assert gap is not None and gap.is_own and gap.nats == pytest.approx(0.8) and gap.losses[OWN] < gap.loss
+    assert gap is not None
+    assert gap.is_own
+    assert gap.nats == pytest.approx(0.8)
+    assert gap.losses[OWN] < gap.loss
     finding = judge_template(gap)
-    assert finding is not None and finding.severity == "error" and finding.symptom == "template_mismatch"
+    assert finding is not None
+    assert finding.severity == "error"
+    assert finding.symptom == "template_mismatch"
 
 
 def test_only_forms_whose_marks_the_tokenizer_knows_are_tried() -> None:
@@ -179,7 +193,9 @@ def test_only_forms_whose_marks_the_tokenizer_knows_are_tried() -> None:
     assert template_gap(rows(), tokenizer("own"), under({"own": 20.0})) is None
     known = tokenizer("own", "<|im_start|>", "<|im_end|>")
     gap = template_gap(rows(), known, under({"own": 20.0, chatml: 15.0}))
-    assert gap is not None and gap.other == "ChatML" and judge_template(gap) is not None
+    assert gap is not None
+    assert gap.other == "ChatML"
+    assert judge_template(gap) is not None
     assert template_gap(rows(), known, under({"own": 20.0, chatml: 20.0})) is None  # it renders alike
 
 
@@ -200,12 +216,14 @@ def test_the_error_of_the_shift_is_the_spread_between_draws() -> None:
     for _ in range(300):
         one, other = (draw.gamma(4.0, tokens / 4.0, 60) for _ in range(2))
         zs.append(val_shift((one, np.full(60, tokens)), (other, np.full(60, tokens))).z)
-    assert np.std(zs) == pytest.approx(1.0, abs=0.12) and abs(np.mean(zs)) < 0.2
+    assert np.std(zs) == pytest.approx(1.0, abs=0.12)
+    assert abs(np.mean(zs)) < 0.2
 
 
 def test_rows_without_tokens_do_not_count() -> None:
     shift = val_shift((np.array([2.0, 4.0, 0.0]), np.array([1, 2, 0])), (np.array([3.0, 6.0]), np.array([1, 2])))
-    assert shift.relative == pytest.approx(0.5) and shift.rows == 2
+    assert shift.relative == pytest.approx(0.5)
+    assert shift.rows == 2
     assert math.isnan(val_shift((np.zeros(0), np.zeros(0, np.int64)), (np.zeros(0), np.zeros(0, np.int64))).z)
 
 
@@ -236,7 +254,9 @@ def test_rows_far_above_the_others_are_named_highest_first() -> None:
     assert [one.row for one in hard.highest[:4]] == [42, 7, 89, 71]
     assert [one.row for one in hard.forgotten] == [42, 7, 89]  # row 71 came down a little
     finding = judge_rows(hard, 50)
-    assert finding is not None and finding.rows == hard.behind and finding.steps == (0, 50)
+    assert finding is not None
+    assert finding.rows == hard.behind
+    assert finding.steps == (0, 50)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -247,6 +267,9 @@ def test_sound_rows_of_uneven_loss_are_not_accused(seed: int) -> None:
 
 def test_losses_that_are_no_numbers_are_the_highest_and_none_is_made_up() -> None:
     hard = hard_rows([1, 2, 3], np.full(3, np.nan), np.array([1.0, np.nan, 2.0]), np.array([10, 10, 0]))
-    assert hard.highest[0].row == 2 and hard.rows == 2 and hard.forgotten == ()
+    assert hard.highest[0].row == 2
+    assert hard.rows == 2
+    assert hard.forgotten == ()
     empty = hard_rows([], np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
-    assert empty.rows == 0 and judge_rows(empty, 1) is None
+    assert empty.rows == 0
+    assert judge_rows(empty, 1) is None

@@ -134,6 +134,8 @@ def test_the_recorded_licence_of_the_base_is_carried_over(make_run: Maker) -> No
 
 
 def test_a_card_goes_elsewhere_and_names_no_place_of_its_maker(run: Path, tuning: Path, tmp_path: Path) -> None:
+    (run / "notes.json").write_text(json.dumps({"notes": [{"t": 1.0, "text": "for us alone"}], "tags": ["x"]}))
+    assert "for us alone" not in render_card(read_view(run))
     for folder in (run, tuning):
         assert str(folder.parent) not in render_card(read_view(folder))
     path = report(run, format="md")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.reporter.card import render_card as render_markdown
+from tunewright.reporter.card import render_card
 from tunewright.reporter.document import make_document
 from tunewright.reporter.lines import wrap
 from tunewright.reporter.text import column_widths, render_text, row_lines
@@ -143,7 +143,7 @@ time                      1 min 1 s
 
 
 def test_the_card_opens_with_front_matter_and_ends_with_what_a_person_must_fill_in(tuning: Path) -> None:
-    card = render_markdown(read_view(tuning / "run-4"), curve_image="curve.svg")
+    card = render_card(read_view(tuning / "run-4"), curve_image="curve.svg")
     assert card.startswith('---\nlibrary_name: peft\npipeline_tag: text-generation\nbase_model: "acme/tiny-llama"\n')
     prose, todo = card.split("## To be filled in by a person")
     assert todo.count("- TODO: ") == 5
@@ -153,12 +153,12 @@ def test_the_card_opens_with_front_matter_and_ends_with_what_a_person_must_fill_
 
 
 def test_a_base_that_is_a_path_is_left_out_of_the_front_matter(make_run: Callable[..., Path]) -> None:
-    card = render_markdown(read_view(make_run(settings={"model": "/home/me/model", "data": "rows.jsonl"})))
+    card = render_card(read_view(make_run(settings={"model": "/home/me/model", "data": "rows.jsonl"})))
     assert "base_model:" not in card.split("\n---\n")[0]
 
 
 def test_hostile_strings_are_no_markup_in_the_card(make_run: Callable[..., Path], hostile: str) -> None:
-    card = render_markdown(
+    card = render_card(
         read_view(make_run(settings={"model": hostile, "data": hostile}, with_exam=True, command=hostile))
     )
     outside = re.sub(r"^(`{3,})\w*\n.*?^\1$", "", card, flags=re.DOTALL | re.MULTILINE)
@@ -170,13 +170,13 @@ def test_hostile_strings_are_no_markup_in_the_card(make_run: Callable[..., Path]
 def test_a_fence_in_the_recipe_cannot_close_its_code_block(make_run: Callable[..., Path]) -> None:
     path = make_run()
     (path / "recipe.yaml").write_text("model: x\n```\n# escaped\n````\n")
-    assert "`````yaml" in render_markdown(read_view(path))
+    assert "`````yaml" in render_card(read_view(path))
 
 
 def test_all_faces_draw_the_same_tree(tuning: Path) -> None:
     document = make_document(read_view(tuning))
     titles = [block.figure.panels[0].title for block in every_block(document) if isinstance(block, Chart)]
-    text, card = render_text(read_view(tuning), brief=False), render_markdown(read_view(tuning))
+    text, card = render_text(read_view(tuning), brief=False), render_card(read_view(tuning))
     for face in (text, card):
         assert all(title in face for title in titles)
         assert all(section.title in face for section in document.sections)

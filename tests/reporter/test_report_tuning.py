@@ -10,7 +10,7 @@ from tunewright.reporter.document import make_document
 from tunewright.reporter.svg import render_svg
 from tunewright.reporter.textplot import render_plot
 from tunewright.reporter.tree import Bullets, Chart, Paragraph, Table, every_block
-from tunewright.reporter.tuning_section import tuning_blocks
+from tunewright.reporter.tuning_section import chosen_by, tuning_blocks
 from tunewright.reporter.view import read_view
 
 RUNS: tuple[tuple[str, str, float, float, float, int, str], ...] = (
@@ -86,3 +86,15 @@ def test_it_stands_in_the_story(tmp_path: Path) -> None:
     document = make_document(read_view(tuning(tmp_path)))
     charts = [block.figure.title for block in every_block(document) if isinstance(block, Chart)]
     assert "Loss at the end by learning rate, nats per token" in charts
+
+
+def test_which_rows_chose_and_which_were_sealed_is_said(tmp_path: Path) -> None:
+    folder = tuning(tmp_path)
+    view = read_view(folder)
+    assert "no test rows were kept aside" in chosen_by(view).text  # type: ignore[arg-type]
+    about = json.loads((folder / "tuning.json").read_text())
+    about["test"] = {"loss": 0.75, "standard_error": 0.02, "rows": 64, "tokens": 900}
+    (folder / "tuning.json").write_text(json.dumps(about))
+    said = chosen_by(read_view(folder)).text  # type: ignore[arg-type]
+    assert "64 sealed test rows" in said
+    assert "0.750 ± 0.0200" in said

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.reporter import load
-from tunewright.reporter.card import render_card as render_markdown
+from tunewright.reporter.card import render_card
 from tunewright.reporter.html import render_html
 from tunewright.reporter.text import render_text
 from tunewright.reporter.view import RunView, TuningView, read_view, view_of_curve
@@ -47,7 +47,7 @@ def test_a_damaged_file_is_said_and_the_rest_is_shown(make_run: Callable[..., Pa
     path = make_run(with_exam=True)
     (path / name).write_bytes(content)
     view = read_run(path)
-    for shown in (render_html(view), render_text(view), render_markdown(view)):
+    for shown in (render_html(view), render_text(view), render_card(view)):
         assert "run-x" in shown
     jsonio.document(view)
     if content == b"{":

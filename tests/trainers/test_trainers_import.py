@@ -90,6 +90,20 @@ def test_an_unsloth_script_is_read_with_unsloth_defaults(tmp_path: Path) -> None
     assert len(found.values["lora_target"]) == 7
 
 
+OLD_UNSLOTH = """
+from unsloth import FastLanguageModel
+model, tokenizer = FastLanguageModel.from_pretrained("m", max_seq_length=1024)
+trainer = SFTTrainer(model=model, tokenizer=tokenizer, dataset_text_field="text", max_seq_length=512, packing=True,
+    args=TrainingArguments(warmup_ratio=0.05, max_steps=60))
+"""
+
+
+def test_spellings_that_unsloth_still_takes_are_taken(tmp_path: Path) -> None:
+    found = imported(tmp_path, "tune.py", OLD_UNSLOTH)
+    expected = {"packing": True, "max_length": 512, "warmup_ratio": 0.05, "max_steps": 60, "seed": 3407}
+    assert {key: found.values[key] for key in expected} == expected
+
+
 AXOLOTL = """
 base_model: Qwen/Qwen3-0.6B
 adapter: qlora
@@ -222,6 +236,8 @@ def test_a_data_set_that_is_not_in_the_list_is_named(tmp_path: Path) -> None:
         ("a.yaml", "base_model: m\nadapter: ia3\nlora_r: 8", "adapter: ia3"),
         ("a.yaml", "base_model: m\nlora_r: 1\ndatasets: [{path: x, type: sharegpt}]", "sharegpt is gone"),
         ("a.yaml", "model_name_or_path: m\nfinetuning_type: lora\nstage: dpo", "stage: dpo"),
+        ("a.yaml", "model: m\nmodel_class: llm\ntrain_dataset: d\nmicro_batch_size: 1", "LLaMA-Factory's v1 trainer"),
+        ("a.yaml", "base_model: m\nlora_r: 1\nlora_alpha: many", "lora_alpha = 'many': not a value it can have"),
     ],
 )  # fmt: skip
 def test_bad_files_are_named_in_one_line(tmp_path: Path, name: str, text: str, says: str) -> None:

@@ -10,7 +10,7 @@ from tuner_worlds import EPOCH_TOKENS, PER_EPOCH, PLANNED, PRICES, ROWS, World
 
 from tunewright.tuner.budget import Budget
 from tunewright.tuner.order import fork_step, total_for
-from tunewright.tuner.scout import Scouted
+from tunewright.tuner.scout import STRAIGHT_FACTOR, Scouted
 from tunewright.tuner.scout import scout as scout_runs
 from tunewright.tuner.scouting import Setting
 
@@ -40,7 +40,9 @@ def test_the_first_round_is_a_bracket_on_the_same_batches() -> None:
 @pytest.mark.parametrize("best", [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3])
 def test_the_rate_is_found_wherever_it_lies(best: float) -> None:
     scouted, _ = scout(World(best_rate=best))
-    assert scouted.first.learning_rate == pytest.approx(2 * best)  # it falls all the way to zero
+    assert scouted.first.learning_rate == pytest.approx(
+        STRAIGHT_FACTOR * best, rel=0.05
+    )  # it falls all the way to zero
     assert scouted.first.lr_scheduler_type == "linear"
 
 
@@ -55,7 +57,7 @@ def test_the_bracket_goes_on_while_the_best_lies_at_its_edge() -> None:
 def test_rates_that_break_are_no_reason_to_go_higher() -> None:
     world = World(best_rate=4e-3, breaks_above=1.5e-3)
     scouted, said = scout(world)
-    assert scouted.first.learning_rate == pytest.approx(2e-3)
+    assert scouted.first.learning_rate == pytest.approx(STRAIGHT_FACTOR * 1e-3)
     assert any("was ended after step 20: non-finite" in line for line in said)
 
 
@@ -152,3 +154,13 @@ def test_every_difference_from_the_plan_has_a_reason() -> None:
     assert {change.key for change in scouted.changes} >= {"learning_rate", "num_train_epochs"}
     assert all(change.why and change.source and change.before != change.after for change in scouted.changes)
     assert math.isfinite(scouted.spent.cost)
+
+
+def test_another_rank_is_tried_only_where_it_can_matter() -> None:
+    for other, ranks in ((None, {16}), (32, {16, 32})):
+        scouted, _ = scout(World(turns_at=3.0), epochs=100.0, other_rank=other)
+        whole = [step for step in scouted.steps if step.phase == "run"]
+        assert {step.outcome.recipe.lora_rank for step in whole} == ranks
+        assert whole[0].outcome.recipe.lora_rank == 16
+        changed = {change.key for step in whole for change in step.changes}
+        assert ("lora_rank" in changed) is (other is not None)

@@ -15,7 +15,7 @@ from tunewright.schema.facts import RunSummary
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent, default_budget, exhausted, parse_budget
-from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning, choose, tune
+from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning, choose, decayed_by_then, tune
 
 ROWS, BATCH = 800, 16
 PER_EPOCH = ROWS // BATCH
@@ -115,6 +115,47 @@ def test_a_run_that_nearly_fits_is_cut_to_what_is_left() -> None:
     assert 0.5 * FIRST.num_train_epochs < cut < FIRST.num_train_epochs
     assert [change.key for change in tuning.steps[1].changes] == ["replay", "num_train_epochs"]
     assert any("cut to what is left" in change.why for change in tuning.steps[1].changes)
+
+
+def test_the_first_run_too_is_cut_to_the_budget() -> None:
+    def cost_of(recipe: Recipe) -> Costs:
+        return Costs(1000.0 * recipe.num_train_epochs, 1.0)
+
+    tuning, _ = go(runner(), budget=Budget(tokens=3000), cost_of=cost_of)
+    assert tuning.steps[0].outcome.recipe.num_train_epochs == pytest.approx(2.9)
+    assert "cut to what is left" in tuning.steps[0].changes[0].why
+
+
+def test_without_room_for_a_last_run_the_best_short_one_is_kept() -> None:
+    short = Step(runner()("run-1", FIRST.changed(num_train_epochs=1.0), (), ""), (), "a probe", None, "probe")
+    costs: dict[str, object] = {"cost_of": lambda recipe: Costs(1000.0 * recipe.num_train_epochs, 1.0)}
+    tuning, _ = go(runner(), before=(short,), spent=Spent(train_tokens=7500), budget=Budget(tokens=8000), **costs)
+    assert tuning.steps == (short,)
+    assert "too little is left for a last run" in tuning.stopped_because
+
+
+def test_runs_are_not_made_longer_than_branches_were_seen_to_help() -> None:
+    def still_falling(name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
+        return runner()(name, recipe.changed(num_train_epochs=1.0), changes, why)
+
+    free, _ = go(still_falling, budget=Budget(runs=2))
+    assert free.steps[1].changes[0].key == "num_train_epochs"
+    bound, _ = go(still_falling, longest=1.0)
+    assert len(bound.steps) == 1
+    assert "decay branches turned" in bound.stopped_because
+
+
+def test_a_run_that_turned_at_a_high_rate_is_made_again_with_its_area_under_the_rate() -> None:
+    outcome = runner(rises_after=3.0)("run-1", FIRST.changed(lr_scheduler_type="linear"), (), "")
+    change = decayed_by_then(Step(outcome, (), "", None))
+    assert change is not None
+    best = int(np.argmin(outcome.curve.eval_loss.values))
+    s, total = int(outcome.curve.eval_loss.steps[best]), 8 * PER_EPOCH
+    assert change.after == pytest.approx((2 * s - s**2 / total) / PER_EPOCH, abs=0.05)
+    constant = runner(rises_after=3.0)("run-1", FIRST.changed(lr_scheduler_type="constant"), (), "")
+    assert decayed_by_then(Step(constant, (), "", None)) is None
+    falling = runner()("run-1", FIRST.changed(lr_scheduler_type="linear"), (), "")
+    assert decayed_by_then(Step(falling, (), "", None)) is None
 
 
 def test_every_run_is_reported_as_it_ends() -> None:

@@ -17,6 +17,7 @@ from tunewright.tuner.budget import Spent
 from tunewright.tuner.order import Order, fork_step
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.ranking import RowLosses
+from tunewright.tuner.scout import STRAIGHT_FACTOR
 from tunewright.tuner.tuning import Outcome
 
 ROWS, BATCH, VAL_ROWS, TOKENS_PER_ROW = 800, 16, 100, 10.0
@@ -52,7 +53,7 @@ class World:
 
     def loss(self, recipe: Recipe, step: int, total: int) -> float:
         """Loss after ``step`` steps: falls as a power of the steps, costs what the rate is off, and what it overdid."""
-        rate = recipe.learning_rate / (2.0 if recipe.lr_scheduler_type == "linear" else 1.0)
+        rate = recipe.learning_rate / (STRAIGHT_FACTOR if recipe.lr_scheduler_type == "linear" else 1.0)
         off = 0.05 * math.log2(rate / self.best_rate) ** 2
         annealed = recipe.lr_scheduler_type == "linear" or step > fork_step(total)
         late = max(0.0, step / PER_EPOCH - self.turns_at)

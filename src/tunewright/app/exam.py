@@ -75,9 +75,9 @@ def exam(
     dataset = _dataset(tuned, data)
     asked = list(given) or _drafted(tuned, dataset)
     questions = [*asked, *_outside(outside, dataset, tuned), *_skills(asked, tasks)]
+    check_tasks(tasks)
     if draft:
         save_suite(questions, Path(draft))
-    check_tasks(tasks)
     base = load_source_base(tuned)
     return _examined(tuned, base, dataset, questions, watch, tasks=tasks).result
 
@@ -89,12 +89,13 @@ def _exam_model(name: str, given: Sequence[Question], tasks: Sequence[str], watc
     check_tasks(tasks)
     base = load_base(resolve_model(name))
     voice = Voice("model", base.model, base.tokenizer, nullcontext)
-    answers, _ = _answers(voice, [*given, *bundled_skills()], watch, "asking")
+    questions = [*given, *_skills(given, tasks)]
+    answers, _ = _answers(voice, questions, watch, "asking")
     found = run_tasks(tasks, {"base": voice, "tuned": voice}, watch)
     return examine(
         lambda asked: answers,
         lambda asked: answers,
-        [*given, *bundled_skills()],
+        questions,
         training_answers=(),
         forgetting=None,
         tasks=found,

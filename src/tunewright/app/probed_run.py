@@ -23,17 +23,19 @@ from tunewright.schema.recipe import Recipe
 
 class RunProbes:
     """Asks the base before a run and the trained model after it; nothing where that would cost too much of the run,
-    and nothing of continued pre-training, which has no prompts."""
+    and nothing of continued pre-training, which has no prompts. ``tokens``: forwarded so far."""
 
     def __init__(self, prepared: Prepared, base: Base, watch: Watch) -> None:
         self._prepared, self._base, self._watch = prepared, base, watch
         self._probes = _probes(prepared, base, watch)
         self._start = Probed()
+        self.tokens = 0
 
     def start(self) -> RunProbes:
         """Ask the untouched base; each finding is told."""
         if self._probes is not None:
             self._start = self._probes.before_training()
+            self.tokens += self._start.tokens
         for finding in self._start.findings:
             self._watch.say(f"note: {finding.symptom}: {finding.why}")
         return self
@@ -43,16 +45,17 @@ class RunProbes:
 
         Returns the ``train`` JSON with the health this gives and the tokens it took. The base is left bare.
         """
-        if self._probes is None:
+        if self._probes is None or (run.path / FILE).is_file():  # a tuning that is resumed has its best run's already
             return answer
         with _trained(run, self._prepared.recipe, self._base) as trained:
             end = self._probes.after_training(trained, int(answer["steps"]))
         for finding in end.findings:
             self._watch.say(f"{run.name}: {finding.symptom}: {finding.why}")
+        self.tokens += end.tokens
         run.write(FILE, {"start": self._start, "end": end, "findings": self._lasting(end)})
         report = read_run(run)
         run.write("findings.json", report)
-        tokens = {**answer["tokens"], "eval": answer["tokens"]["eval"] + self._start.tokens + end.tokens}
+        tokens = {**answer["tokens"], "eval": answer["tokens"]["eval"] + self.tokens}
         answer = {**answer, "tokens": tokens, "health": report.diagnosis.health}
         run.update(result=answer)
         return answer

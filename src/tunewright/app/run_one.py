@@ -140,7 +140,7 @@ def run_one(
     ``stop_when`` is asked at every evaluation, with the reading so far, for a reason to end the run.
     The folder's status says how it ended: finished, interrupted (Interrupted is raised again) or failed.
     """
-    task = Task(run, plan, work, stop_when)
+    task = Task(run, plan, work, stop_when, end_rows=True)
     hint = f"tunewright train --resume {run.path}"
     ended = run_packed([task], base, watch, resume=resume, resume_hint=hint)[0]
     if isinstance(ended, TunewrightError):

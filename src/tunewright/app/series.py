@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunewright.app.watch import Watch
-from tunewright.record.files import storage_errors
+from tunewright.record.files import storage_errors, write_whole
 from tunewright.record.run import Run, create_run, free_name
 from tunewright.schema import jsonio
 from tunewright.schema.errors import UsageError
@@ -51,9 +51,13 @@ def decide(folder: Run, watch: Watch, text: str) -> None:
 
 
 def told_before(folder: Run) -> list[str]:
-    """What an earlier life of the series decided, in its words; a line cut off by a kill is left out."""
+    """What an earlier life of the series decided, in its words; a line cut off by a kill is taken away."""
     path = folder.path / "decisions.jsonl"
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    if not path.is_file():
+        return []
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest:
+        write_whole(path, b"".join(line + b"\n" for line in lines))
     return [str(jsonio.loads(line)["text"]) for line in lines]
 
 

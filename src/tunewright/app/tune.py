@@ -10,12 +10,15 @@ from typing import Any, get_args
 
 from tunewright.app.exam import Examined, examine_run, questions_for
 from tunewright.app.prepare import Prepared, prepare
+from tunewright.app.probed_run import RunProbes
 from tunewright.app.report import report
 from tunewright.app.request import Request
+from tunewright.app.run_one import read_run
 from tunewright.app.sealed import Sealed, look_once
 from tunewright.app.series import about_series, decide, open_series, resume_command, told_before, unfinished_series
 from tunewright.app.tuning_domain import Domain, Learned, learn_domain, plan_domain
-from tunewright.app.tuning_runs import TuningRuns, slots_for
+from tunewright.app.tuning_json import tuning_json
+from tunewright.app.tuning_runs import TuningRuns, other_rank, slots_for
 from tunewright.app.watch import Silent, Watch
 from tunewright.planner.sources import GIVEN
 from tunewright.prescribe.fit import least_gain
@@ -128,11 +131,21 @@ class _Tuning:
         self.runs = TuningRuns(
             self.folder, self.first, self.watch, probed=probed, slots=slots_for(self.first), promise=self._promise
         )
-        tuning = self._series(self._scout(self._learn_domain()))
+        self.probes = RunProbes(self.first, self.runs.base, self.watch).start()
+        tuning = self._asked(self._series(self._scout(self._learn_domain())))
         sealed = self._look_once(tuning)
         self.tell(f"stopped: {tuning.stopped_because}")
         examined = self._exam(tuning)
         return self._finish(tuning, examined, sealed, time.perf_counter() - started_s)
+
+    def _asked(self, tuning: Tuning) -> Tuning:
+        """The tuning with what its best model says of the data in that run's reading."""
+        best = tuning.best
+        run = Run(self.folder.path / best.outcome.name)
+        self.probes.end(run, run.read()["result"])
+        known = replace(best, outcome=replace(best.outcome, diagnosis=read_run(run).diagnosis))
+        steps = tuple(known if step is best else step for step in tuning.steps)
+        return replace(tuning, steps=steps, best=known)
 
     def _show_plan(self) -> None:
         recipe, cost = self.first.recipe, self.first.plan.predicted
@@ -165,7 +178,17 @@ class _Tuning:
         if learned.adapter:
             recipe = recipe.changed(init_adapter=learned.adapter)
         given = frozenset(value.key for value in self.first.plan.values if value.source == GIVEN)
-        setting = Setting(recipe, self.runs.prices, self.budget, self.goal, rows, given, learned.spent, learned.steps)
+        setting = Setting(
+            planned=recipe,
+            prices=self.runs.prices,
+            budget=self.budget,
+            goal=self.goal,
+            rows=rows,
+            given=given,
+            other_rank=None if learned.adapter else other_rank(self.first),
+            spent=learned.spent,
+            before=learned.steps,
+        )
         if recipe.method == "full":
             self.tell("no probes: full fine-tuning changes the base itself, so runs cannot share it")
             return Scouted(recipe, (), PLANNED, (), Spent())
@@ -246,7 +269,7 @@ class _Tuning:
         return sealed
 
     def _finish(self, tuning: Tuning, examined: Examined, sealed: Sealed | None, seconds: float) -> dict[str, Any]:
-        forwarded = tuning.spent.eval_tokens + examined.tokens + (sealed.tokens if sealed else 0)
+        forwarded = tuning.spent.eval_tokens + examined.tokens + (sealed.tokens if sealed else 0) + self.probes.tokens
         final = {
             "tokens": {"train": tuning.spent.train_tokens, "eval": forwarded},
             "test": sealed,
@@ -262,36 +285,3 @@ class _Tuning:
             **jsonio.plain({**tuning_json(self.folder.path, tuning.steps, tuning.best), **final}),
             "report": str(page),
         }
-
-
-def tuning_json(folder: Path, steps: Sequence[Step], best: Step | None) -> dict[str, Any]:
-    """The ``runs``, ``base_eval_loss`` and ``best`` of the ``tune`` JSON."""
-    first = steps[0].outcome.summary if steps else None
-    answer: dict[str, Any] = {
-        "runs": [_run_json(folder, step) for step in steps],
-        "base_eval_loss": first.base_eval_loss if first else None,
-        "best": None,
-    }
-    if best is not None:
-        path = folder / best.outcome.name
-        answer["best"] = {"run": str(path), "eval_loss": best.outcome.summary.eval_loss, "adapter": str(path / "best")}
-    return answer
-
-
-def _run_json(folder: Path, step: Step) -> dict[str, Any]:
-    outcome = step.outcome
-    return {
-        "run": str(folder / outcome.name),
-        "name": outcome.name,
-        "phase": step.phase,
-        "learning_rate": outcome.recipe.learning_rate,
-        "epochs": outcome.recipe.num_train_epochs,
-        "changed": step.changes,
-        "why": step.why,
-        "eval_loss": outcome.summary.eval_loss,
-        "forgetting": outcome.summary.forgetting,
-        "health": outcome.diagnosis.health,
-        "findings": [finding.symptom for finding in outcome.diagnosis.findings],
-        "stopped_because": outcome.stopped_because,
-        "predicted": step.predicted,
-    }

@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from tunewright.board.answers import charts_answer, page_answer
-from tunewright.board.compare import compare_answer
+from tunewright.board.compare import compare_answer, differences_answer
 from tunewright.board.following import form_answer, next_answer
 from tunewright.board.jobs import Jobs, next_order, shown, tuning_order
 from tunewright.board.listing import listing
@@ -61,6 +61,7 @@ def make_app(
         Route("/api/page", board.words),
         Route("/api/charts", board.charts),
         Route("/api/compare", board.compare),
+        Route("/api/differences", board.differences),
         Route("/api/next", board.next),
         Route("/api/form", board.form),
         Route("/api/live", board.live),
@@ -104,6 +105,9 @@ class Board:
     async def compare(self, request: Request) -> Response:
         names = request.query_params.getlist("run")
         return await answered(partial(compare_answer, self.store, names, **drawing(request)))
+
+    async def differences(self, request: Request) -> Response:
+        return await answered(differences_answer, self.store, request.query_params.getlist("run"))
 
     async def next(self, request: Request) -> Response:
         return await answered(next_answer, self.store, request.query_params.get("run", ""))

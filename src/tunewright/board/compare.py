@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tunewright.app.runs import compare_runs
@@ -29,21 +30,30 @@ def compare_answer(
     store: Store, names: Sequence[str], *, x: str = "step", smoothing: bool = True,
     zoom: tuple[float, float] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Charts and tables of up to ten runs. Raises UsageError for more, for fewer than two, and for unknown ones."""
-    if not 2 <= len(names) <= MOST_RUNS:
-        raise UsageError(f"compare: {len(names)} runs, expected 2 to {MOST_RUNS}")
-    folders = [folder_at(store.root, name) for name in names]
-    seen = [store.seen(folder) for folder in folders]
+    """The charts of up to ten runs. Raises UsageError for more, for fewer than two, and for unknown ones."""
+    seen = [store.seen(folder) for folder in _folders(store, names)]
     axes = _same_axis(x, seen)
-    told = compare_runs(folders)
     return {
         "names": list(names),
         "axis": {"kind": axes[0].kind, "title": axes[0].title},
         "panels": _panels(names, seen, axes, smoothing, zoom),
+    }
+
+
+def differences_answer(store: Store, names: Sequence[str]) -> dict[str, Any]:
+    """The tables of the same runs; they take longer, for the noise of every curve is measured. Raises alike."""
+    told = compare_runs(_folders(store, names))
+    return {
         "differences": block_json(_differences(names, told)),
         "results": block_json(_results(names, told)),
         "problems": [one_line(problem) for problem in load.texts(told.get("problems"))],
     }
+
+
+def _folders(store: Store, names: Sequence[str]) -> list[Path]:
+    if not 2 <= len(names) <= MOST_RUNS:
+        raise UsageError(f"compare: {len(names)} runs, expected 2 to {MOST_RUNS}")
+    return [folder_at(store.root, name) for name in names]
 
 
 def _same_axis(x: str, seen: Sequence[Seen]) -> list[Axis]:

@@ -18,7 +18,7 @@ from tunewright.curve.collect import Collector
 from tunewright.curve.columns import Points
 from tunewright.curve.json_text import parse
 from tunewright.curve.names import to_float, to_step
-from tunewright.curve.readers.tunewright_run import METRICS_FILE, collect, curve_of
+from tunewright.curve.readers.tunewright_run import METRICS_FILE, collect, curve_of, recipe_keys
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.errors import DataError
 
@@ -60,6 +60,7 @@ class Followed:
         self._collected = Collector()
         self._clock = _Clock()
         self._resumed: list[int] = []
+        self._recipe_read: tuple[int, dict[str, Any]] | None = None
         self._seen = Seen(problem="nothing was logged yet")
 
     def look(self) -> Seen:
@@ -127,9 +128,19 @@ class Followed:
             problem or told,
         )
 
+    def _recipe(self) -> dict[str, Any]:
+        """The recipe's keys; YAML takes longer to read than many new points, so it is read when it has changed."""
+        try:
+            changed = (self.folder / "recipe.yaml").stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        if self._recipe_read is None or self._recipe_read[0] != changed:
+            self._recipe_read = (changed, recipe_keys(self.folder))
+        return self._recipe_read[1]
+
     def _curve(self) -> tuple[Curve | None, str]:
         try:
-            return curve_of(self._collected, self.folder), ""
+            return curve_of(self._collected, self.folder, self._recipe()), ""
         except DataError as error:
             said = error.message.removeprefix(f"{self.folder}: ").replace(f"{self.folder}/", "")
         try:  # a damaged file beside the log takes nothing from the log

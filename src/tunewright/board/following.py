@@ -13,8 +13,9 @@ from tunewright.board.store import Store
 from tunewright.board.tree_json import block_json
 from tunewright.reporter.curve_section import changes_table
 from tunewright.reporter.words import one_line, safe
+from tunewright.schema.errors import TunewrightError
 from tunewright.schema.prescription import Prescription
-from tunewright.schema.recipe_io import json_schema, make_recipe, to_yaml
+from tunewright.schema.recipe_io import json_schema, make_recipe, read_settings, to_yaml
 
 NOT_IN_FORM = ("model", "data", "replay", "modules_to_save", "report_to", "init_adapter", "seed")
 """Recipe keys with a field of their own in the form, or that are no plain value."""
@@ -29,14 +30,13 @@ def next_answer(store: Store, name: str) -> dict[str, Any]:
     answer = next_recipe(folder, runs_dir=store.root)
     prescription: Prescription = answer["prescription"]
     after = yaml_of(answer["recipe"], prescription)
-    before = folder / "recipe.yaml"
     return {
         "keep": prescription.keep or not prescription.changes,
         "why": safe(prescription.why),
         "changes": block_json(changes_table(prescription.changes)) if prescription.changes else None,
         "disagreements": [one_line(said) for said in prescription.disagreements],
         "recipe": after,
-        "diff": _diff(before, after) if after else [],
+        "diff": _diff(folder / "recipe.yaml", after) if after else [],
         "can_start": bool(after),
     }
 
@@ -48,17 +48,21 @@ def yaml_of(recipe: Any, prescription: Prescription) -> str:
     return to_yaml(make_recipe(recipe), {change.key: change.why for change in prescription.changes})
 
 
-def _diff(before: Path, after: str) -> list[dict[str, str]]:
-    """Lines of both recipes that differ: {"sign": "-" or "+", "text"}; reasons in comments are no difference."""
+def _diff(recipe: Path, after: str) -> list[dict[str, str]]:
+    """Lines of both recipes that differ: {"sign": "-" or "+", "text"}.
+
+    Both are written out alike first, so that another order, a comment or a default left out is no difference.
+    """
     try:
-        old = before.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        before = to_yaml(make_recipe(read_settings(recipe)))
+    except (TunewrightError, OSError):
         return []
-    lines = difflib.ndiff(_bare(old), _bare(after))
+    lines = difflib.ndiff(_bare(before), _bare(after))
     return [{"sign": line[0], "text": one_line(line[2:])} for line in lines if line[:1] in "+-"]
 
 
 def _bare(yaml: str) -> list[str]:
+    """The lines without their comments."""
     lines = (line.partition("  #")[0].rstrip() for line in yaml.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 

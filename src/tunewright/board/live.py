@@ -16,16 +16,17 @@ import anyio
 import anyio.to_thread
 
 from tunewright.board.charts import Axis, charts_of, cursor_of, news
+from tunewright.board.followed import Seen
 from tunewright.board.listing import listing
 from tunewright.board.places import folder_at
 from tunewright.board.store import Store, seconds_since, stamp, status_of
 from tunewright.schema import jsonio
 
-LOOK_EVERY_S = 0.4
+LOOK_EVERY_S = 0.25
 LIST_EVERY_S = 1.5
 PULSE_S = 5.0
 SHARE_OF_TIME = 0.2
-"""Looking takes at most this share of the time: a log so long that a look takes a second is looked at less often."""
+"""Looking takes at most this share of a processor's time: what takes a second is looked at less often."""
 RUN_FILES = ("findings.json", "exam.json", "recipe.yaml", "prediction.json", "notes.json")
 SERIES_FILES = ("tuning.json", "decisions.jsonl", "exam.json")
 
@@ -41,15 +42,21 @@ async def stream(look: Callable[[], list[Event]], every_s: float) -> AsyncIterat
     """The events of one look after another, with a pulse in between so that the page knows the server is there."""
     last_s = 0.0
     while True:
-        began_s = time.monotonic()
-        events = await anyio.to_thread.run_sync(look)
+        events, took_s = await anyio.to_thread.run_sync(_timed, look)
         now_s = time.monotonic()
         if not events and now_s - last_s > PULSE_S:
             events = [("pulse", {})]
         for name, data in events:
             last_s = now_s
             yield encode(name, data)
-        await anyio.sleep(max(every_s, (now_s - began_s) / SHARE_OF_TIME))
+        await anyio.sleep(max(every_s, took_s / SHARE_OF_TIME))
+
+
+def _timed(look: Callable[[], list[Event]]) -> tuple[list[Event], float]:
+    """The events, and the processor time of this thread: waiting for other work on the machine is not looking."""
+    began_s = time.thread_time()
+    events = look()
+    return events, time.thread_time() - began_s
 
 
 class RunWatch:
@@ -59,14 +66,16 @@ class RunWatch:
         self._store, self._cursor, self._x, self._smoothing = store, cursor, x, smoothing
         self._folder = folder_at(store.root, name)
         self._known: tuple[Any, ...] | None = None
-        self._read_at: tuple[int, int] = (0, 0)
+        self._seen: Seen | None = None
 
     def __call__(self) -> list[Event]:
-        events = [*self._points(), *self._changes()]
-        return events
+        return [*self._points(), *self._changes()]
 
     def _points(self) -> list[Event]:
         seen = self._store.seen(self._folder)
+        if seen is self._seen:
+            return []
+        self._seen = seen
         charts, axis = charts_of(seen, smoothing=self._smoothing), Axis(self._x, seen)
         cursor = cursor_of(seen, charts)
         if cursor == self._cursor:

@@ -5,13 +5,13 @@ stdout is data, stderr is talk. Nothing heavy is imported here: a verb loads wha
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from types import TracebackType
 
 import click
 
-from tunewright.cli import board_verb, export_verb, model_verbs, read_verbs, run_verbs, runs_verbs, sweep_verb
 from tunewright.schema import jsonio
 from tunewright.schema.errors import EnvironmentMissing, Exit, TunewrightError, UsageError
 
@@ -22,19 +22,41 @@ EXTRA_OF = {
 EXTRA_OF |= dict.fromkeys(("starlette", "uvicorn"), "board")
 """Packages that only some verbs need, and the extra of ours that installs them."""
 
-app = click.Group(
+VERBS = {
+    **dict.fromkeys(("check", "plan", "train", "tune", "exam"), "run_verbs"),
+    "sweep": "sweep_verb",
+    **dict.fromkeys(("bakeoff", "chat", "merge"), "model_verbs"),
+    **dict.fromkeys(("watch", "diagnose", "next", "report", "explain", "env"), "read_verbs"),
+    "runs": "runs_verbs",
+    "export": "export_verb",
+    "board": "board_verb",
+}
+"""Each verb and the module it is in, in the order of the help."""
+
+
+class Verbs(click.Group):
+    """Loads the module of a verb when the verb is called or listed."""
+
+    def list_commands(self, ctx: click.Context | None = None) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"tunewright.cli.{VERBS[cmd_name]}")
+        command: click.Command = getattr(module, "next_" if cmd_name == "next" else cmd_name)
+        return command
+
+    def every(self) -> dict[str, click.Command]:
+        """All verbs by name."""
+        found = {name: self.get_command(None, name) for name in VERBS}
+        return {name: command for name, command in found.items() if command is not None}
+
+
+app = Verbs(
     "tunewright",
     help="Fine-tuning of language models that finds its own sweet spot.",
     epilog="Try: tunewright tune demo",
-    commands=[
-        *run_verbs.VERBS,
-        sweep_verb.sweep,
-        *model_verbs.VERBS,
-        *read_verbs.VERBS,
-        *runs_verbs.VERBS,
-        export_verb.export,
-        board_verb.board,
-    ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -144,6 +144,3 @@ def bakeoff(
     )
     emit(answer, "" if as_json else bakeoff_text(answer), as_json=as_json)
     return Exit.OK
-
-
-VERBS = (bakeoff, chat, merge)

@@ -152,6 +152,3 @@ def env(as_json: bool) -> int:
     answer = use_case()
     emit(answer, env_text(answer), as_json=as_json)
     return Exit.OK
-
-
-VERBS = (watch, diagnose, next_, report, explain, env)

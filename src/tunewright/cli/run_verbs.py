@@ -273,6 +273,3 @@ def exam(run: str, tasks: str, fail_under: float, as_json: bool, quiet: bool, no
     emit(result, "" if as_json else exam_text(result), as_json=as_json)
     rates = [score.rate for score in result.parts.values() if score.rate is not None]
     return Exit.BAD_ANSWER if any(rate < fail_under for rate in rates) else Exit.OK
-
-
-VERBS = (check, plan, train, tune, exam)

@@ -146,4 +146,3 @@ runs = click.Group(
     help="List, show, compare, mark and remove runs, and what came of the rules.",
     commands=[runs_ls, runs_show, runs_compare, runs_note, runs_tag, runs_rm, runs_rules],
 )
-VERBS = (runs,)

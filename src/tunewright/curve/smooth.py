@@ -6,6 +6,8 @@ reduction keeps every bucket's extremes, so no spike disappears, and every non-f
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,9 +32,10 @@ def smooth(series: Series, half_life_steps: float) -> Series:
     weighted = weight = 0.0
     for value, keep in zip(series.values.tolist(), kept, strict=True):
         weighted, weight = weighted * keep, weight * keep
-        if np.isfinite(value):
+        finite = isfinite(value)
+        if finite:
             weighted, weight = weighted + value, weight + 1.0
-        averages.append(weighted / weight if np.isfinite(value) else value)
+        averages.append(weighted / weight if finite else value)
     return Series(series.steps, np.array(averages))
 
 

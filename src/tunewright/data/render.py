@@ -62,15 +62,19 @@ def _by_tools(
 ) -> tuple[list[T], dict[int, str]]:
     """A template is told the tools once for all chats it renders, so chats with the same tools go together."""
     if not any(tools):
-        return _each(lambda some: render(some, ""), chats, nothing)
+        return _each(_told(render, ""), chats, nothing)
     made, refused = [nothing] * len(chats), dict[int, str]()
     for same in dict.fromkeys(tools):
         places = [at for at, own in enumerate(tools) if own == same]
-        texts, why = _each(lambda some, same=same: render(some, same), [chats[at] for at in places], nothing)
+        texts, why = _each(_told(render, same), [chats[at] for at in places], nothing)
         for index, at in enumerate(places):
             made[at] = texts[index]
         refused |= {places[index]: reason for index, reason in why.items()}
     return made, refused
+
+
+def _told(render: Callable[[Sequence[Chat], str], list[T]], tools: str) -> Callable[[Sequence[Chat]], list[T]]:
+    return lambda some: render(some, tools)
 
 
 def _each(

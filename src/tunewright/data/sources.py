@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import orjson
 
@@ -76,6 +79,7 @@ def _from_hub(name: str) -> Path:
         import datasets
     except ImportError:
         raise EnvironmentMissing(f"{HUB}{name}: needs the datasets package", hint="pip install datasets") from None
+    _check_reachable(name)
     try:
         rows = datasets.load_dataset(name, split="train")
     except (OSError, ValueError, RuntimeError) as error:  # not found, offline, gated, no split named train
@@ -86,6 +90,23 @@ def _from_hub(name: str) -> Path:
     rows.to_json(temporary, force_ascii=False)
     temporary.replace(target)
     return target
+
+
+def _check_reachable(name: str) -> None:
+    """Raise EnvironmentMissing at once where the Hub's name is unknown: datasets would try for most of a minute.
+
+    Behind a proxy names need not be known here, and with HF_HUB_OFFLINE set nothing is asked.
+    """
+    if os.environ.get("HF_HUB_OFFLINE") or getproxies():
+        return
+    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname or ""
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise EnvironmentMissing(
+            f"{HUB}{name}: not on this machine, and {host} cannot be reached: {error.strerror}",
+            hint="check the network, or give a file instead",
+        ) from None
 
 
 def _cache() -> Path:

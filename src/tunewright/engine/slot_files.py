@@ -34,8 +34,7 @@ def restore(slot: Slot, seats: Seats) -> None:
         seats.load(slot.seat, found.tensors)
         slot.best_1P = found.tensors.get("best", found.tensors["params"]).clone()
         write_best(slot, seats)  # a kill may have come between a newer best/ and its checkpoint
-    if found is not None or next(run.events(), None) is not None:
-        slot.emit({"resumed_at": slot.state.step})
+    slot.emit({"resumed_at": slot.state.step})
 
 
 def keep_best(slot: Slot, seats: Seats) -> None:

@@ -123,11 +123,13 @@ def _part(marked: Sequence[_Marked], part: str, *, tuned: bool) -> Score:
 
 
 def _refused(marked: Sequence[_Marked], *, tuned: bool) -> Score:
-    """In-domain questions that expect an answer and got a refusal."""
+    """In-domain questions that expect an answer and got a refusal, in general words or in the suite's own."""
+    own = {normalised(text) for one in marked if one.question.scorer == "refusal" for text in one.question.answers}
     asked = [one for one in marked if one.question.part in IN_DOMAIN and one.question.scorer != "refusal"]
     passed = [one.tuned_passed if tuned else one.base_passed for one in asked]
     given = [one.tuned if tuned else one.base for one in asked]
-    return score(sum(is_refusal(text) and not right for text, right in zip(given, passed, strict=True)), len(asked))
+    refused = [is_refusal(text) or normalised(text) in own for text in given]
+    return score(sum(no and not right for no, right in zip(refused, passed, strict=True)), len(asked))
 
 
 def _copied(marked: Sequence[_Marked], training_answers: Iterable[str]) -> float | None:

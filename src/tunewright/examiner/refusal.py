@@ -2,13 +2,16 @@
 
 A refusal is a statement by the speaker that they cannot or will not answer. "Tom does not know Mira" is none, and
 neither is "I do not know, but it is dock seven": that one refuses and answers, so it counts for nothing.
-Limits: English only (a suite in another language should give ``regex``); irony and quoted speech are not understood.
+English is understood in its many wordings, some twenty other languages in their stock phrases
+(:mod:`tunewright.examiner.refusal_phrases`); a suite may give its own refusals as ``answers`` of the scorer refusal.
+Limits: irony and quoted speech are not understood.
 """
 
 from __future__ import annotations
 
 import re
 
+from tunewright.examiner.refusal_phrases import answers_after_all, refuses
 from tunewright.examiner.words import texts, words
 
 LONGEST_SENTENCE = 120
@@ -115,6 +118,10 @@ def has_refusal(text: str) -> bool:
     >>> has_refusal("Sorry, that's outside my notes."), has_refusal("Tom does not know Mira.")
     (True, False)
     """
+    return _in_english(text) or refuses(text)
+
+
+def _in_english(text: str) -> bool:
     return any(_CUE.search(sentence) for sentence in _sentences(text))
 
 
@@ -124,7 +131,9 @@ def is_refusal(text: str) -> bool:
     >>> is_refusal("I don't know that."), is_refusal("I don't know, but it is dock seven.")
     (True, False)
     """
-    return has_refusal(text) and not any(_answers_anyway(clause) for clause in _clauses(text))
+    if _in_english(text):
+        return not any(_answers_anyway(clause) for clause in _clauses(text))
+    return refuses(text) and not answers_after_all(text)
 
 
 def _answers_anyway(clause: str) -> bool:

@@ -4,7 +4,8 @@
 ``equals``    the answer is one of the expected values, letter case and punctuation aside
 ``sentence``  for expected answers that are whole sentences; exams drafted from rows use it
 ``regex``     the expression is found in the answer
-``refusal``   the answer says that the model does not know, and does not answer after all
+``refusal``   the answer says that the model does not know, and does not answer after all; or it is one of the
+              question's own answers, which are then refusals in the suite's words
 
 An answer that refuses is right for ``refusal`` only (or where a ``regex`` asks for it), so a model that always refuses
 scores exactly 0 elsewhere. An empty answer is never right.
@@ -75,8 +76,12 @@ def regex(text: str, question: Question) -> bool:
 
 
 def refusal(text: str, question: Question) -> bool:
-    """The text refuses and does not answer after all (:mod:`tunewright.examiner.refusal`)."""
-    return is_refusal(text)
+    """The text refuses and does not answer after all (:mod:`tunewright.examiner.refusal`), or is one of the answers.
+
+    >>> refusal("Das steht da nicht.", Question("Wer?", answers=("Das steht da nicht.",), scorer="refusal"))
+    True
+    """
+    return is_refusal(text) or equals(text, question)
 
 
 SCORERS: Mapping[str, Callable[[str, Question], bool]] = MappingProxyType(

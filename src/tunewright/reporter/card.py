@@ -57,10 +57,10 @@ def render_card(view: View, *, personal: Personal = NOTHING_FILLED_IN, curve_ima
 
 
 def portable(view: View) -> View:
-    """The view without the place it lies at: a card goes elsewhere, and a home folder is nobody's business."""
+    """The view without the place it lies at and without notes: a card goes elsewhere, and those are for its makers."""
     if isinstance(view, RunView):
         moved = {"adapter": f"{view.name}/best"} if "adapter" in view.result else {}
-        return replace(view, path=view.name, result={**view.result, **moved})
+        return replace(view, path=view.name, result={**view.result, **moved}, notes=(), tags=())
     best = {**load.mapping(view.about.get("best"))}
     if best:
         best["adapter"] = f"{view.name}/{view.best}/best"

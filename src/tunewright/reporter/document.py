@@ -26,7 +26,7 @@ from tunewright.reporter.tree import (
     Table,
     table,
 )
-from tunewright.reporter.tuning_section import tuning_blocks
+from tunewright.reporter.tuning_section import chosen_by, tuning_blocks
 from tunewright.reporter.verdicts import headline_facts, run_verdict, tuning_verdict
 from tunewright.reporter.words import duration, figure, moment, one_line, plural, safe, sentence, setting
 from tunewright.schema.prescription import Range
@@ -101,6 +101,7 @@ def _story(view: TuningView) -> Section:
         blocks.append(Chart(overlay, _overlay_table(view)))
     if view.about.get("stopped_because"):
         blocks.append(Paragraph(f"It ended because: {safe(view.about['stopped_because']).rstrip('.')}."))
+        blocks += [] if swept else [chosen_by(view)]
     if view.decisions:
         lines = tuple(f"{moment(at)}: {safe(text)}" if at is not None else safe(text) for at, text in view.decisions)
         blocks.append(Fold(f"Every decision as it was made ({len(lines)})", (Bullets(lines, ordered=True),)))

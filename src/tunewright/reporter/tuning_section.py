@@ -55,6 +55,17 @@ def tuning_blocks(view: TuningView) -> list[Block]:
     return [*blocks, *_cost_blocks(tried, view.best)]
 
 
+def chosen_by(view: TuningView) -> Paragraph:
+    """Which rows the run was chosen by, and what the sealed test rows said afterwards."""
+    test = load.mapping(view.about.get("test"))
+    loss, error, rows = (load.number(test.get(key)) for key in ("loss", "standard_error", "rows"))
+    if loss is None or rows is None:
+        return Paragraph("The run was chosen by its validation loss; no test rows were kept aside.", "quiet")
+    spread = "" if error is None or not math.isfinite(error) else f" ± {figure(error)}"
+    said = f"On {rows:,.0f} sealed test rows, looked at once afterwards, its loss is {figure(loss)}{spread}"
+    return Paragraph(f"The run was chosen by its validation loss. {said} nats per token.")
+
+
 def _tried(run: TuningRun) -> Tried | None:
     view = run.view
     if view is None:

@@ -22,6 +22,9 @@ _SIGNS = {
     "axolotl": {"base_model", "micro_batch_size", "sequence_len", "num_epochs", "lora_r"},
     "llamafactory": {"model_name_or_path", "finetuning_type", "cutoff_len", "dataset_dir", "do_train"},
 }
+_NEW_LLAMAFACTORY = {"model_class", "train_dataset", "dist_config", "kernel_config", "peft_config"}
+"""Keys of LLaMA-Factory's second trainer, whose configs share nothing else with those of the first."""
+
 _SILENT = {
     "output_dir",
     "plot_loss",
@@ -56,10 +59,11 @@ def read_foreign(path: Path) -> Foreign | None:
         tool, keys = _script(path, text)
     else:
         loaded = _yaml(path, text)
-        found = _whose(loaded)
+        found = _whose(loaded, path)
         if found is None:
             return None
         tool, keys = found, loaded
+    keys = tool.today(keys)
     _refuse_keys(tool, keys, path)
     try:
         values = imported_values(tool.table, tool.defaults, keys)
@@ -93,7 +97,8 @@ def _script(path: Path, text: str) -> tuple[Tool, Values]:
         raise RecipeError(
             f"{path}: no SFTConfig and no SFTTrainer in it: expected a TRL or Unsloth script for supervised fine-tuning"
         )
-    return TOOLS["unsloth" if "FastLanguageModel" in keys else "trl"], keys
+    unsloth = "FastLanguageModel" in keys or re.search(r"(?m)^\s*(from|import) unsloth\b", text)
+    return TOOLS["unsloth" if unsloth else "trl"], keys
 
 
 def _yaml(path: Path, text: str) -> Values:
@@ -110,10 +115,15 @@ def _python_hint(text: str) -> str:
     return "it reads like Python: a script is named .py" if re.search(r"(?m)^(import|from) \w", text) else ""
 
 
-def _whose(keys: Keys) -> Tool | None:
+def _whose(keys: Keys, path: Path) -> Tool | None:
     """The tool whose tell-tale keys are there, when they are not a recipe's own."""
     if not keys or all(key in KEYS for key in keys):
         return None
+    if len(_NEW_LLAMAFACTORY & keys.keys()) > 1:
+        raise RecipeError(
+            f"{path}: a config of LLaMA-Factory's v1 trainer, which is not read",
+            hint="configs of its stable trainer are: they begin with model_name_or_path",
+        )
     counts = {name: len(signs & keys.keys()) for name, signs in _SIGNS.items()}
     name = max(counts, key=lambda name: counts[name])
     return TOOLS[name] if counts[name] else None

@@ -21,8 +21,10 @@ _SETTINGS = {
     "PeftModel.from_pretrained": "PeftModel",
     "FastLanguageModel.from_pretrained": "FastLanguageModel",
     "FastModel.from_pretrained": "FastLanguageModel",
+    "FastVisionModel.from_pretrained": "FastLanguageModel",
     "FastLanguageModel.get_peft_model": "get_peft_model",
     "FastModel.get_peft_model": "get_peft_model",
+    "FastVisionModel.get_peft_model": "get_peft_model",
 }
 POSITIONS = {
     "SFTConfig": ("output_dir",),

@@ -17,7 +17,8 @@ class Tool:
     """name: on our command line; title: as its makers write it; version: that keys and defaults were read from;
     file: the name of its exported file; table: the translation; defaults: what it does by itself; removed: keys it
     once had, and what replaces each; lost: what of a recipe it cannot be told; files: the export of a job, with what
-    had to change; rows: where its rows are, as recipe keys, of its keys and the config file's folder."""
+    had to change; rows: where its rows are, as recipe keys, of its keys and the config file's folder; today: its
+    settings with older spellings that it still takes renamed."""
 
     name: str
     title: str
@@ -30,6 +31,7 @@ class Tool:
     files: Callable[[Job, tuple[Lost, ...]], tuple[Files, tuple[Lost, ...]]]
     rows: Callable[[Keys, Path], Values]
     keys_file: Path
+    today: Callable[[Keys], Values] = dict
 
     @cached_property
     def known(self) -> frozenset[str]:

@@ -21,13 +21,14 @@ from tunewright.tuner.scouting import Scouting, Setting, changes_between
 from tunewright.tuner.trunk import lengthen
 from tunewright.tuner.tuning import PLANNED, STRAIGHT, Step
 
-STRAIGHT_FACTOR = 2.0
-"""A rate that falls to zero over the whole run wants about twice the rate of one that holds and then decays."""
+STRAIGHT_FACTOR = 1.4
+"""A rate that falls to zero over the whole run wants more than one that holds and then decays: about twice on one model
+of the bundled size, no more than the same on three others tried; so the middle, and twice beside it where it fits."""
 LONGER_BAR = 1.25
 """Runs are not made longer than this past the length at which decay branches turned."""
 
 
-NEIGHBOURS = ((1.0, 1.0), (0.7, 1.0), (1.0, 1.4), (1.4, 1.0))
+NEIGHBOURS = ((1.0, 1.0), (1.4, 1.0), (1.0, 1.4), (0.7, 1.0))
 """(rate, epochs) of the last run and of those beside it, as factors; as many as the rest of the budget pays for."""
 
 
@@ -74,6 +75,9 @@ def _arrived(scouting: Scouting) -> Scouted:
     """The last run at the rate and the length that the short ones speak for, with its neighbours where they fit."""
     longest = LONGER_BAR * scouting.target_epochs if scouting.turned else None
     recipes = [_last_recipe(scouting, rate, epochs) for rate, epochs in NEIGHBOURS]
+    if scouting.setting.other_rank is not None:
+        # at the same rate: with a fixed alpha the best one hardly moves with the rank
+        recipes.insert(1, recipes[0].changed(lora_rank=scouting.setting.other_rank))
     first, why = recipes[0], _reason(scouting)
     changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
     scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
@@ -125,4 +129,4 @@ def _reason(scouting: Scouting) -> str:
 
 
 def _described(recipe: Recipe) -> str:
-    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs"
+    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs at rank {recipe.lora_rank}"

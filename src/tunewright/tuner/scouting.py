@@ -29,6 +29,7 @@ class Setting:
 
     prices : asked anew each time, because the speed becomes known
     given  : keys the user set; rate and length are where the search starts, a warm-up is kept
+    other_rank : a higher rank, where the planned one may not hold what the answers say; else None
     before : runs made earlier in this tuning; ``spent``: what they used
     """
 
@@ -38,6 +39,7 @@ class Setting:
     goal: Goal
     rows: int
     given: frozenset[str] = frozenset()
+    other_rank: int | None = None
     spent: Spent = field(default_factory=Spent)
     before: tuple[Step, ...] = ()
 
@@ -196,12 +198,12 @@ class Scouting:
 
 
 def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple[Change, ...]:
-    """The knobs of rate and length in which two recipes differ."""
+    """The knobs of rate, length and rank in which two recipes differ."""
     changes = []
-    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type"):
+    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "lora_rank"):
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
-            factor = new / old if isinstance(new, float) else None
+            factor = None if isinstance(new, str) else new / old
             changes.append(Change(key, old, new, factor, why, rule, OWN))
     return tuple(changes)
 

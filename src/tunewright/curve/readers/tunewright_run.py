@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -52,15 +53,18 @@ def collect(collected: Collector, events: list[dict[str, Any]]) -> None:
             collected.resumed_at(resumed)
 
 
-def curve_of(collected: Collector, folder: Path) -> Curve:
-    """The curve of a run folder's collected events, with what its other files say. Raises DataError."""
+def curve_of(collected: Collector, folder: Path, config: Mapping[str, Any] | None = None) -> Curve:
+    """The curve of a run folder's collected events, with what its other files say. Raises DataError.
+
+    ``config``: its recipe's keys, when they were read already.
+    """
     about = _object(folder / "run.json")
     curve = collected.curve(
         "tunewright",
         folder,
         total_steps=_planned_steps(folder),
         eval_rows=_validation_rows(about),
-        config=_recipe(folder / "recipe.yaml"),
+        config=recipe_keys(folder) if config is None else config,
     )
     return replace(curve, probed=_probed(folder / PROBES_FILE))
 
@@ -77,15 +81,19 @@ def _is_finding(entry: Any) -> bool:
 
 
 def _finding(entry: dict[str, Any]) -> Finding:
-    first, last = (to_step(step) or 0 for step in (*(entry.get("steps") or ()), 0, 0)[:2])
-    rows = tuple(row for row in entry.get("rows") or () if isinstance(row, int))
-    said = {key: entry[key] for key in ("code", "symptom", "severity", "why")}
+    def of(kind: type, key: str) -> Any:
+        return entry[key] if isinstance(entry.get(key), kind) else kind()
+
+    first, last = (to_step(step) or 0 for step in (*of(list, "steps"), 0, 0)[:2])
     return Finding(
-        **said,
+        code=entry["code"],
+        symptom=entry["symptom"],
+        severity=entry["severity"],
         steps=(first, last),
-        evidence=dict(entry.get("evidence") or {}),
-        causes=tuple(map(str, entry.get("causes") or ())),
-        rows=rows,
+        evidence=of(dict, "evidence"),
+        why=entry["why"],
+        causes=tuple(map(str, of(list, "causes"))),
+        rows=tuple(row for row in of(list, "rows") if isinstance(row, int)),
     )
 
 
@@ -103,5 +111,7 @@ def _object(path: Path) -> dict[str, Any]:
     return read_object(path) if path.is_file() else {}
 
 
-def _recipe(path: Path) -> dict[str, Any]:
+def recipe_keys(folder: Path) -> dict[str, Any]:
+    """The keys of the folder's recipe.yaml, empty without one. Raises DataError."""
+    path = folder / "recipe.yaml"
     return read_yaml(path) if path.is_file() else {}

@@ -40,8 +40,25 @@ DEFAULTS: Values = {
     f"{LORA}target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
 }
 
-REMOVED = {key: value for key, value in trl.REMOVED.items() if "max_seq_length" not in key}
+OLDER = {"SFTTrainer.tokenizer": "SFTTrainer.processing_class", f"{ARGS}warmup_ratio": f"{ARGS}warmup_steps"}
+OLDER |= {
+    f"SFTTrainer.{key}": f"{ARGS}{key}"
+    for key in ("packing", "max_seq_length", "dataset_text_field", "dataset_num_proc")
+}
+"""Spellings that newer TRL and transformers refuse and Unsloth still takes, under their names of today."""
+
+REMOVED = {key: value for key, value in trl.REMOVED.items() if key not in OLDER and "max_seq_length" not in key}
 """Unsloth puts max_seq_length back where TRL dropped it."""
+
+
+def today(keys: Keys) -> Values:
+    """The settings with older spellings renamed; where both are there the newer one counts.
+
+    >>> today({"SFTTrainer.packing": True, "SFTConfig.seed": 1})
+    {'SFTConfig.packing': True, 'SFTConfig.seed': 1}
+    """
+    moved = {OLDER[key]: value for key, value in keys.items() if key in OLDER}
+    return {**moved, **{key: value for key, value in keys.items() if key not in OLDER}}
 
 
 def _method_out(recipe: Recipe, _: int) -> Values:

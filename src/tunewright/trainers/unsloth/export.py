@@ -92,4 +92,5 @@ TOOL = Tool(
     files=files,
     rows=trl.rows,
     keys_file=Path(__file__).with_name("keys.txt"),
+    today=c.today,
 )

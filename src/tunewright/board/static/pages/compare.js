@@ -10,14 +10,14 @@ import { toolbar } from "./tools.js";
 export function comparePage(main, board) {
   const names = asked().getAll("run");
   board.setTitle("Compare");
-  const tables = h("div", {});
+  const tables = h("div", { class: "tables" }, h("p", { class: "quiet" }, "Comparing…"));
   const tools = h("div", {});
   const place_ = h("div", { class: "charts" });
   let charts = null;
   let answer = null;
   put(main, h("div", { class: "page-head" }, h("h1", {}, `Compare ${names.length} runs`),
     h("p", { class: "count" }, names.map((name, at) => [at ? ", " : "", h("a", { href: place({ run: name }), dir: "auto" }, name)]))),
-  tables, h("div", { class: "card" }, tools, place_));
+  h("div", { class: "card" }, tools, place_), tables);
   const bar = toolbar(tools, { change: look, rows: () => charts?.rows() ?? [], picture: () => charts?.picture(), name: "compare" });
   const view = () => ({ run: names, x: asked().get("x"), smooth: asked().get("smooth"), from: asked().get("from"), to: asked().get("to") });
 
@@ -36,12 +36,19 @@ export function comparePage(main, board) {
     try {
       answer = await get("compare", view());
     } catch (error) {
-      if (!answer) show(tables, h("p", { class: "bad" }, error.message), error.hint && h("p", { class: "quiet" }, error.hint));
+      if (!answer) show(place_, h("p", { class: "bad" }, error.message), error.hint && h("p", { class: "quiet" }, error.hint));
       return;
     }
-    show(tables, answer.problems.map((text) => h("p", { class: "warn" }, text)), block(answer.results),
-      answer.differences.rows.length ? block(answer.differences) : h("p", { class: "quiet" }, "These runs have the same settings."));
     draw();
+    let told;
+    try {
+      told = await get("differences", { run: names });
+    } catch (error) {
+      show(tables, h("p", { class: "bad" }, error.message));
+      return;
+    }
+    show(tables, told.problems.map((text) => h("p", { class: "warn" }, text)), block(told.results),
+      told.differences.rows.length ? block(told.differences) : h("p", { class: "quiet" }, "These runs have the same settings."));
   }
 
   function draw() {
