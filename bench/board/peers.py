@@ -106,8 +106,7 @@ def tensorboard(driver: webdriver.Chrome, python: Path, folder: Path, runs: int,
     wrote_s = write(python, WRITE_EVENTS, folder, runs, points, os.environ)
     address = "http://127.0.0.1:6106/"
     command = [python, "-m", "tensorboard.main", "--logdir", folder, "--port", "6106", "--host", "127.0.0.1"]
-    charts = "line-chart-component canvas, line-chart canvas, line-chart svg path, card-view svg path"
-    drawn = f"!!document.querySelector('{charts}')"
+    drawn = "!!document.querySelector('line-chart .series-view canvas, line-chart .series-view path')"
     with served(command, os.environ, address) as (pid, up_s):
         found = opened(driver, f"{address}#timeseries", drawn)
         time.sleep(20)  # it goes on reading behind the page

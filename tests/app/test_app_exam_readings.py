@@ -103,6 +103,3 @@ def test_the_reading_is_what_was_done_to_the_run(
 ) -> None:
     result = make(tmp_path)
     assert result.reading == reading, result.why
-    if reading == "memorised":
-        assert result.copied is not None
-        assert result.copied > 0

@@ -70,6 +70,7 @@ def questions(chat: Chat) -> Iterator[str]:
             return
         if question == "/new":
             chat.start_again()
+            sys.stderr.write("a new conversation\n")
         elif question:
             yield question
 

@@ -42,6 +42,7 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
+            self.commands = self.every()  # click looks for the nearest name there
             return None
         module = importlib.import_module(f"tunewright.cli.{VERBS[cmd_name]}")
         command: click.Command = getattr(module, "next_" if cmd_name == "next" else cmd_name)
