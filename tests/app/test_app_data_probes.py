@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,3 +170,14 @@ def test_exchanged_answers_are_among_the_rows_of_the_highest_loss(
     highest = [one["row"] - 1 for one in kept["end"]["hard_rows"]["highest"]]
     assert sum(at in bad for at in highest) >= 10
     assert "noisy_labels" in said
+
+
+def test_a_base_without_a_chat_template_is_asked_too(tmp_path: Path, put: Callable[[str, Rows], str]) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(MODEL, bare)
+    (bare / "chat_template.jinja").unlink()
+    answer = tw.check(
+        put("rows.jsonl", demo_rows("train", 40)), probe=True, model=str(bare), loss_on="completion", val_size=0
+    )
+    assert answer["probe"].gain.rows == 40
+    assert answer["probe"].template is None

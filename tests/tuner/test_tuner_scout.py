@@ -154,13 +154,3 @@ def test_every_difference_from_the_plan_has_a_reason() -> None:
     assert {change.key for change in scouted.changes} >= {"learning_rate", "num_train_epochs"}
     assert all(change.why and change.source and change.before != change.after for change in scouted.changes)
     assert math.isfinite(scouted.spent.cost)
-
-
-def test_another_rank_is_tried_only_where_it_can_matter() -> None:
-    for other, ranks in ((None, {16}), (32, {16, 32})):
-        scouted, _ = scout(World(turns_at=3.0), epochs=100.0, other_rank=other)
-        whole = [step for step in scouted.steps if step.phase == "run"]
-        assert {step.outcome.recipe.lora_rank for step in whole} == ranks
-        assert whole[0].outcome.recipe.lora_rank == 16
-        changed = {change.key for step in whole for change in step.changes}
-        assert ("lora_rank" in changed) is (other is not None)

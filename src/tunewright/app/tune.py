@@ -18,7 +18,7 @@ from tunewright.app.sealed import Sealed, look_once
 from tunewright.app.series import about_series, decide, open_series, resume_command, told_before, unfinished_series
 from tunewright.app.tuning_domain import Domain, Learned, learn_domain, plan_domain
 from tunewright.app.tuning_json import tuning_json
-from tunewright.app.tuning_runs import TuningRuns, other_rank, slots_for
+from tunewright.app.tuning_runs import TuningRuns, slots_for
 from tunewright.app.watch import Silent, Watch
 from tunewright.planner.sources import GIVEN
 from tunewright.prescribe.fit import least_gain
@@ -37,6 +37,7 @@ from tunewright.tuner.tuning import tune as tune_runs
 
 NOTHING = Learned("", (), Spent(), {})
 """What comes of no domain text."""
+MOST_RANK = 64
 GOALS: tuple[Goal, ...] = get_args(Goal)
 
 
@@ -93,19 +94,31 @@ def _budget(prepared: Prepared, text: str) -> Budget:
 
 
 def _within(prepared: Prepared, allowed: Budget, request: Request, runs_dir: Path, before: float | None) -> Prepared:
-    """The plan made for what the budget can pay: a run of at most half of it, with the batch that suits that length.
+    """The plan as a tuning needs it: what the planner chose for a single run, changed where several will be made.
 
-    Half, because the other half finds out which run it should be. Epochs that the user set are left to the tuner.
+    Epochs: of a run of at most half of the budget, with the batch that suits that length; the other half finds out
+    which run it should be. Rank: twice the planned one; it costs no token, low ranks lose up to 2 % and draw the best
+    learning rate down, and alpha is fixed, so the rate does not have to be found anew. What the user set stays.
     """
+    planned = {value.key: value for value in prepared.plan.values}
+    wanted: dict[str, tuple[Any, str]] = {}
     epochs = max(1.0, round(LAST_SHARE * allowed.tokens / max(1, prepared.train.tokens), 1))
-    planned = next(value for value in prepared.plan.values if value.key == "num_train_epochs")
-    if planned.source == GIVEN or prepared.recipe.max_steps is not None or epochs >= planned.value:
+    if prepared.recipe.max_steps is None and epochs < prepared.recipe.num_train_epochs:
+        wanted["num_train_epochs"] = (epochs, f"{epochs:g}: half of the budget ({allowed.said})")
+    narrowest = min((min(pair) for pair in prepared.model.linear_in_out), default=0)
+    rank = min(MOST_RANK, 2 * prepared.recipe.lora_rank)
+    if prepared.recipe.lora_rank < rank <= narrowest:
+        wanted["lora_rank"] = (rank, f"{rank}: twice the planned rank, as a tuning compares at no extra token")
+    wanted = {key: found for key, found in wanted.items() if planned[key].source != GIVEN}
+    if not wanted:
         return prepared
-    shorter = replace(request, settings={**request.settings, "num_train_epochs": epochs})
-    made = prepare(shorter, runs_dir=runs_dir, before=before)
-    why = f"{epochs:g}: half of the budget ({allowed.said}). {planned.why}"
-    cut = replace(planned, value=epochs, why=why)
-    values = tuple(cut if value.key == planned.key else value for value in made.plan.values)
+    changed = {key: value for key, (value, _) in wanted.items()}
+    made = prepare(replace(request, settings={**request.settings, **changed}), runs_dir=runs_dir, before=before)
+    said = {
+        key: replace(planned[key], value=value, why=f"{why}. {planned[key].why}")
+        for key, (value, why) in wanted.items()
+    }
+    values = tuple(said.get(value.key, value) for value in made.plan.values)
     return replace(made, plan=replace(made.plan, values=values))
 
 
@@ -185,7 +198,6 @@ class _Tuning:
             goal=self.goal,
             rows=rows,
             given=given,
-            other_rank=None if learned.adapter else other_rank(self.first),
             spent=learned.spent,
             before=learned.steps,
         )

@@ -15,10 +15,8 @@ from tunewright.app.watch import Watch
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.engine.base import Base
 from tunewright.engine.fork import fork_run, has_begun, reopen_end
-from tunewright.planner.adapter import rank_needed
 from tunewright.planner.machine import this_machine
 from tunewright.planner.packs import Cell, alone_because, slots_that_fit
-from tunewright.planner.sources import GIVEN
 from tunewright.prescribe.promise import Promise
 from tunewright.record.run import Run, create_run
 from tunewright.schema import jsonio
@@ -175,18 +173,6 @@ def repeated(symptoms: Sequence[str], evaluations: int = 2) -> StopRule:
         return ""
 
     return rule
-
-
-def other_rank(prepared: Prepared) -> int | None:
-    """Twice the planned rank where that may not hold what the answers say; None where rank cannot matter.
-
-    Above what the answers need, doubling the rank gained 0.1 to 0.4 % on public models: less than a run's noise.
-    """
-    recipe, model = prepared.recipe, prepared.model
-    given = any(value.key == "lora_rank" and value.source == GIVEN for value in prepared.plan.values)
-    narrowest = min((min(pair) for pair in model.linear_in_out), default=0)
-    enough = rank_needed(prepared.facts, model) <= recipe.lora_rank
-    return None if given or enough or 2 * recipe.lora_rank > narrowest else 2 * recipe.lora_rank
 
 
 def slots_for(prepared: Prepared) -> int:

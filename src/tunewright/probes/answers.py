@@ -47,7 +47,7 @@ class AnswerLosses:
         return nats_n, tokens_n
 
     def _encoded(self, rows: Sequence[Row]) -> tuple[TokenRow, ...]:
-        encoded = encode_rows(rows, self.tokenizer, loss_on="last_assistant", max_length=self.max_length).rows
+        encoded = encode_rows(rows, self.tokenizer, loss_on="completion", max_length=self.max_length).rows
         if self.with_stop or not self.tokenizer.chat_template:
             return encoded
         stop = ChatTemplate.of(self.tokenizer).stop

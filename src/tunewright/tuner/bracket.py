@@ -116,9 +116,11 @@ def race(scouting: Scouting) -> None:
     plain = scouting.setting.prices().per_epoch(scouting.setting.planned)
     total = round(RACE_FACTOR * best.total * scouting.per_epoch / plain)
     orders = [scouting.longer("race", rung, total, number) for number, rung in enumerate(field)]
-    if len(field) > 2 and not scouting.fits(orders):
+    # with old skills at stake the planned run is what must stay in reach, else one as long as the race
+    last_epochs = None if scouting.replay else total / scouting.per_epoch
+    if len(field) > 2 and not scouting.fits(orders, last_epochs=last_epochs):
         field, orders = field[:2], orders[:2]
-    if len(field) < 2 or not scouting.fits(orders):
+    if len(field) < 2 or not scouting.fits(orders, last_epochs=last_epochs):
         scouting.tell(f"learning rate {figure(best.rate)}: no race, the rest of the budget is kept for the last run")
         return
     rates = listed(sorted(rung.rate for rung in field))

@@ -75,9 +75,6 @@ def _arrived(scouting: Scouting) -> Scouted:
     """The last run at the rate and the length that the short ones speak for, with its neighbours where they fit."""
     longest = LONGER_BAR * scouting.target_epochs if scouting.turned else None
     recipes = [_last_recipe(scouting, rate, epochs) for rate, epochs in NEIGHBOURS]
-    if scouting.setting.other_rank is not None:
-        # at the same rate: with a fixed alpha the best one hardly moves with the rank
-        recipes.insert(1, recipes[0].changed(lora_rank=scouting.setting.other_rank))
     first, why = recipes[0], _reason(scouting)
     changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
     scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
@@ -129,4 +126,4 @@ def _reason(scouting: Scouting) -> str:
 
 
 def _described(recipe: Recipe) -> str:
-    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs at rank {recipe.lora_rank}"
+    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs"

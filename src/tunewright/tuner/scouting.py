@@ -29,7 +29,6 @@ class Setting:
 
     prices : asked anew each time, because the speed becomes known
     given  : keys the user set; rate and length are where the search starts, a warm-up is kept
-    other_rank : a higher rank, where the planned one may not hold what the answers say; else None
     before : runs made earlier in this tuning; ``spent``: what they used
     """
 
@@ -39,7 +38,6 @@ class Setting:
     goal: Goal
     rows: int
     given: frozenset[str] = frozenset()
-    other_rank: int | None = None
     spent: Spent = field(default_factory=Spent)
     before: tuple[Step, ...] = ()
 
@@ -198,9 +196,9 @@ class Scouting:
 
 
 def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple[Change, ...]:
-    """The knobs of rate, length and rank in which two recipes differ."""
+    """The knobs of rate and length in which two recipes differ."""
     changes = []
-    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "lora_rank"):
+    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type"):
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
             factor = None if isinstance(new, str) else new / old

@@ -41,10 +41,8 @@ DEFAULTS: Values = {
 }
 
 OLDER = {"SFTTrainer.tokenizer": "SFTTrainer.processing_class", f"{ARGS}warmup_ratio": f"{ARGS}warmup_steps"}
-OLDER |= {
-    f"SFTTrainer.{key}": f"{ARGS}{key}"
-    for key in ("packing", "max_seq_length", "dataset_text_field", "dataset_num_proc")
-}
+_MOVED = ("packing", "max_seq_length", "dataset_text_field", "dataset_num_proc")
+OLDER |= {f"SFTTrainer.{key}": f"{ARGS}{key}" for key in _MOVED}
 """Spellings that newer TRL and transformers refuse and Unsloth still takes, under their names of today."""
 
 REMOVED = {key: value for key, value in trl.REMOVED.items() if key not in OLDER and "max_seq_length" not in key}
