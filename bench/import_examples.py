@@ -1,7 +1,7 @@
 """Every example a tool publishes, read as a user's own config: ``python -m bench.import_examples --axolotl DIR ...``.
 
-Each directory is a checkout of the tool's repository (of unslothai/notebooks for Unsloth). An example must be read, or be
-refused with the key that is not known; what crashes, or is taken for another tool's, fails.
+Each directory is a checkout of the tool's repository (of unslothai/notebooks for Unsloth). An example must be read, or
+be refused with the key that is not known; what crashes, or is taken for another tool's, fails.
 """
 
 from __future__ import annotations

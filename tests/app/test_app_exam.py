@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_questions_from_outside_are_to_be_refused(trained: dict[str, Any], tmp_p
         "Who wrote the tenth letter?",
     ]
     assert all(answer.expected == ("(a refusal)",) for answer in outside)
+
+
+def test_held_out_topics_are_to_be_refused_instead_of_answered() -> None:
+    from tunewright.app.exam import _outside
+    from tunewright.data.dataset import Dataset
+    from tunewright.data.rows import Message, Row
+    from tunewright.examiner.question import Question
+
+    def row(number: int, prompt: str, topic: str | None) -> Row:
+        return Row(number, (Message("user", prompt), Message("assistant", "Blue.")), topic=topic)
+
+    train, val = (row(1, "a?", "x"),), (row(2, "b?", "x"), row(3, "c?", "y"), row(4, "d?", None))
+    dataset = Dataset(train, val, (), (), True, "jsonl", "pair", (), "")
+    asked = [Question(text, ("Blue",), part="variation") for text in ("b?", "c?", "d?")]
+    found = _outside(asked, "topics", dataset, 0)
+    assert [(one.question, one.scorer) for one in found] == [("b?", "contains"), ("d?", "contains"), ("c?", "refusal")]
+    with pytest.raises(UsageError, match="every topic of the held-out rows was trained"):
+        _outside(asked, "topics", replace(dataset, val=val[:1]), 0)
 
 
 def test_a_model_beside_itself_has_not_moved(tmp_path: Path) -> None:

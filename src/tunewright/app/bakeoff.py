@@ -27,7 +27,7 @@ from tunewright.data.rows import Message, Row, by_number
 from tunewright.data.sources import demo_files
 from tunewright.examiner.question import Question
 from tunewright.examiner.suite import draft_suite, read_suite
-from tunewright.schema.errors import DataError, UsageError
+from tunewright.schema.errors import DataError, Interrupted, RunFailed, UsageError
 from tunewright.schema.exam import PARTS
 from tunewright.schema.facts import ModelFacts
 
@@ -244,6 +244,8 @@ class _Bakeoff:
         prepared = [short_tuning(tuning.request, one.name) for one in self.contenders]
         budget = min(MOST_TUNE_TOKENS, TUNE_EPOCHS * max(one.tokens for one in prepared))
         for place, (one, short) in enumerate(zip(self.contenders, prepared, strict=True), start=1):
+            if self.watch.should_stop():
+                raise Interrupted(f"stopped before {one.name} was tuned; the runs so far are in {folder}")
             self.watch.say(f"tuning {one.name} on about {budget:,} tokens")
             one.tuned = self._tuned(one, short, budget, folder, f"{place}-{_slug(one.name)}")
 
@@ -260,7 +262,7 @@ class _Bakeoff:
         swept = sweep(request=given, grid={"learning_rate": rates}, runs_dir=folder, name=name, watch=self.watch)
         best = swept["best"]
         if best is None:
-            raise UsageError(f"{one.name}: no learning rate gave a finite loss", hint=f"see {folder / name}")
+            raise RunFailed(f"{one.name}: no learning rate gave a finite loss", hint=f"see {folder / name}")
         gc.collect()
         base = load_base(one.folder)
         load_tuned(base, Path(best["adapter"]))

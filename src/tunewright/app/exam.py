@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tunewright.engine.base import Base
 
 DRAFTED_PER_PART = 120
+HELD_OUT = "topics"
+"""What ``outside`` says for the topics that were held out of the run's own data."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def exam(
 
     suite: questions as JSONL; without it they are drafted from the run's own data, or from ``data``, which an adapter
     folder needs for it. draft: also write the questions to this file. model: the adapter's base, where it is not
-    recorded or has moved. outside: a data file of another domain, whose questions are to be refused. tasks:
+    recorded or has moved. outside: a data file of another domain, whose questions are to be refused, or "topics": the
+    held-out rows on topics that no trained row is about. tasks:
     lm-evaluation-harness tasks (names or YAML files) as further old skills; needs the extra ``eval``.
 
     Raises UsageError when there is nothing to examine, DataError for a suite that cannot be used; before a model is
@@ -74,7 +77,8 @@ def exam(
     tuned = find_tuned(source, model)
     dataset = _dataset(tuned, data)
     asked = list(given) or _drafted(tuned, dataset)
-    questions = [*asked, *_outside(outside, dataset, tuned), *_skills(asked, tasks)]
+    seed = tuned.recipe.seed if tuned.recipe else 0
+    questions = [*_outside(asked, outside, dataset, seed), *_skills(asked, tasks)]
     check_tasks(tasks)
     if draft:
         save_suite(questions, Path(draft))
@@ -122,12 +126,27 @@ def _drafted(tuned: Source, dataset: Dataset | None) -> list[Question]:
     return list(draft_suite(dataset.train, dataset.val, limit=DRAFTED_PER_PART, seed=0))
 
 
-def _outside(file: str, dataset: Dataset | None, tuned: Source) -> tuple[Question, ...]:
-    if not file:
-        return ()
+def _outside(asked: Sequence[Question], outside: str, dataset: Dataset | None, seed: int) -> list[Question]:
+    """The questions with those that are to be refused: of a file, or held-out topics of the data itself.
+
+    A held-out topic's own wordings are then no longer asked for an answer.
+    """
+    if not outside:
+        return list(asked)
     known = (*dataset.train, *dataset.val) if dataset else ()
-    seed = tuned.recipe.seed if tuned.recipe else 0
-    return outside_questions(read_rows(open_source(file)).rows, known, limit=DRAFTED_PER_PART, seed=seed)
+    if outside != HELD_OUT:
+        rows = read_rows(open_source(outside)).rows
+        return [*asked, *outside_questions(rows, known, limit=DRAFTED_PER_PART, seed=seed)]
+    trained = {row.topic for row in dataset.train} if dataset else set()
+    rows = tuple(row for row in (dataset.val if dataset else ()) if row.topic and row.topic not in trained)
+    if not rows:
+        raise UsageError(
+            "--outside topics: every topic of the held-out rows was trained on, or the rows name no topics",
+            hint="give rows of another domain: --outside FILE",
+        )
+    found = outside_questions(rows, (), limit=DRAFTED_PER_PART, seed=seed)
+    refused = {question.turns for question in found}
+    return [*(question for question in asked if question.turns not in refused), *found]
 
 
 def _skills(asked: Sequence[Question], tasks: Sequence[str]) -> tuple[Question, ...]:

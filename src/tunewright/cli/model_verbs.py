@@ -140,7 +140,8 @@ def bakeoff(
         tune=tune,
         request=request(settings, data=data, val=val, seed=seed),
         runs_dir=runs_dir,
-        watch=terminal(quiet, no_progress),
+        # Without a tuning there is nothing to save: Ctrl-C ends it at once.
+        watch=terminal(quiet, no_progress) if tune else Terminal(quiet=quiet, progress=not no_progress),
     )
     emit(answer, "" if as_json else bakeoff_text(answer), as_json=as_json)
     return Exit.OK

@@ -249,7 +249,12 @@ def tune(
     o.text("--draft", "draft", "write the drafted questions to this file", metavar="OUT"),
     o.text("--model", "model", "the adapter's base, where it is not recorded or has moved", metavar="NAME"),
     o.text("--data", "data", "rows to draft questions from, for an adapter folder", metavar="FILE"),
-    o.text("--outside", "outside", "rows of another domain, whose questions are to be refused", metavar="FILE"),
+    o.text(
+        "--outside",
+        "outside",
+        "questions to be refused: rows of another domain, or held-out topics",
+        metavar="FILE|topics",
+    ),
     o.text("--tasks", "tasks", "lm-evaluation-harness tasks as old skills: names or YAML files", metavar="A,B"),
     click.option(
         "--fail-under",

@@ -299,7 +299,8 @@ class PanelView {
       const [from, to] = [plot.valToPos(band.first, "x", true), plot.valToPos(band.last, "x", true)];
       const wide = Math.max(to - from, 3 * devicePixelRatio);
       plot.ctx.fillStyle = colour(BANDS[band.severity] ?? "--quiet");
-      plot.ctx.globalAlpha = band.severity === "info" ? 0.08 : 0.11;
+      const isAll = wide > width * 0.9; // a band over everything would only tint the paper
+      plot.ctx.globalAlpha = isAll ? 0.04 : band.severity === "info" ? 0.08 : 0.11;
       plot.ctx.fillRect((from + to - wide) / 2, top, wide, height);
       plot.ctx.globalAlpha = 0.75;
       if (this.about.key === "loss") plot.ctx.fillRect((from + to - wide) / 2, top, wide, 3 * devicePixelRatio);
@@ -329,6 +330,8 @@ class PanelView {
     plot.ctx.setLineDash([3 * px, 3 * px]);
     stroke(plot.ctx, plot.bbox.left, y, plot.bbox.left + plot.bbox.width, y);
     plot.ctx.textAlign = "right";
+    const tight = this.about.levels.some((other) => other.y > level.y && y - plot.valToPos(other.y, "y", true) < 16 * px);
+    if (tight) return;
     const above = y - plot.bbox.top > 18 * px;
     plot.ctx.fillText(level.label, plot.bbox.left + plot.bbox.width - 4 * px, above ? y - 4 * px : y + 13 * px);
   }
