@@ -5,7 +5,8 @@
 The two take turns, each in a process of its own; seconds are of processor time, so that other work on the machine does
 not count, and only their ratio travels from one machine to another. Bare: the rows' texts, already rendered, through
 the tokenizer in batches of 1,000, ids thrown away. Check: everything ``tunewright check`` does after its imports, from
-the file to the last fault. The rows are made of words drawn by their rank (Zipf), one in a hundred is a near duplicate.
+the file to the last fault. Words are as frequent as those of English (1 / (rank + 2.7): Mandelbrot, 1953), and one row
+in a hundred is a near duplicate of the one before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.records import machine
 from bench.table import table
@@ -61,7 +63,12 @@ def write_rows(path: Path, rows: int, tokens_per_row: int, tokenizer_name: str) 
     draw = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlucmfwypvbgk"))
     words = ["".join(letters[draw.integers(0, len(letters), size)]) for size in draw.integers(2, 10, 20_000)]
-    ranks = np.minimum(draw.zipf(1.3, (200, 300)), len(words)) - 1
+    cumulated = np.cumsum(1 / (np.arange(len(words)) + 2.7))
+
+    def ranks_of(*shape: int) -> NDArray[np.int64]:
+        return np.searchsorted(cumulated, draw.random(shape) * cumulated[-1])
+
+    ranks = ranks_of(200, 300)
     sample = [" ".join(words[rank] for rank in line) for line in ranks]
     tokenizer = load_tokenizer(resolve_model(tokenizer_name), None)
     per_word = sum(len(ids) for ids in tokenizer(sample)["input_ids"]) / (200 * 300)
@@ -69,7 +76,7 @@ def write_rows(path: Path, rows: int, tokens_per_row: int, tokenizer_name: str) 
     near, before = 0, ""
     with open(path, "w", encoding="utf-8") as file:
         for number in range(rows):
-            drawn = [words[rank] for rank in np.minimum(draw.zipf(1.3, count), len(words)) - 1]
+            drawn = [words[rank] for rank in ranks_of(count)]
             question, answer = " ".join(drawn[: count // 3]), " ".join(drawn[count // 3 :])
             if before and number % 100 == 50:
                 question, answer, near = *before.split("\n"), near + 1

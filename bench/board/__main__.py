@@ -55,27 +55,28 @@ def _arguments() -> argparse.Namespace:
 def report(found: dict[str, Any]) -> str:
     """The figures as tables of text."""
     board = found["board"]
+    pages = {name: one for name, one in board.items() if isinstance(one, dict) and "ready_s" in one}
+    others = {name: one for name, one in found.get("peers", {}).items() if isinstance(one, dict)}
     rows = [
-        [name, _s(one["first_paint_s"]), _s(one["ready_s"])]
-        for name, one in board.items()
-        if isinstance(one, dict) and "ready_s" in one
+        [name, *(_s(one.get(key)) for key in ("first_paint_s", "ready_s", "server_cpu_s"))]
+        for name, one in {**pages, **others}.items()
     ]
-    for name, one in found.get("peers", {}).items():
-        rows.append([name, *([_s(one["first_paint_s"]), _s(one["ready_s"])] if isinstance(one, dict) else [one, ""])])
     memory = [[name.removesuffix(", MiB"), f"{one:.0f}"] for name, one in board.items() if name.endswith("MiB")]
-    memory += [[name, f"{one['MiB']:.0f}"] for name, one in found.get("peers", {}).items() if isinstance(one, dict)]
+    memory += [[name, f"{one['MiB']:.0f}"] for name, one in others.items()]
+    said = [f"{name}: {one}" for name, one in found.get("peers", {}).items() if name not in others]
     point = board["new point_s"]
     return "\n\n".join([
         f"{found['runs']} runs x {found['points']:,} points; "
         f"load of the machine {found['load before']:.1f} to {found['load after']:.1f}",
-        table(["page", "first paint, s", "seen, s"], rows),
+        table(["page", "first paint, s", "seen, s", "of them server's processor, s"], rows),
         f"a new point on the screen: median {point['median']} s, worst {point['worst']} s",
         table(["server", "memory, MiB"], memory),
+        *said,
     ])  # fmt: skip
 
 
 def _s(value: float | None) -> str:
-    return "never" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,12 @@ def memory_MiB(pid: int) -> float:
     for child in _children(pid):
         total += memory_MiB(child) * 1024
     return total / 1024
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time a process has used so far, its own threads included: the load of the machine is not in it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_kB(pid: int) -> float:

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from selenium import webdriver
 
-from bench.board.look import memory_MiB, opened, until
+from bench.board.look import cpu_s, memory_MiB, opened, until
 from bench.board.runs import event_line, losses
 from tunewright.record.index import INDEX_FILE
 
@@ -45,17 +45,23 @@ def measure(driver: webdriver.Chrome, root: Path, runs: int, points: int) -> dic
         if not keep_index:
             (root / INDEX_FILE).unlink(missing_ok=True)
         with board(root) as (address, pid):
-            answer[name] = opened(driver, address, LIST.format(runs=runs))
+            answer[name] = costed(pid, partial(opened, driver, address, LIST.format(runs=runs)))
             answer[f"{name}, MiB"] = memory_MiB(pid)
     with board(root) as (address, pid):
-        answer["one curve"] = opened(driver, f"{address}?run=run-000", f"!!{CURVE}")
+        answer["one curve"] = costed(pid, partial(opened, driver, f"{address}?run=run-000", f"!!{CURVE}"))
         ten = "&".join(f"run=run-{number:03d}" for number in range(10))
         legend = "document.querySelectorAll('[data-panel=eval] .legend li')"
         compared = f"{legend}.length == 10 && !!document.querySelector('canvas')"
-        answer["ten compared"] = opened(driver, f"{address}?page=compare&{ten}", compared)
+        answer["ten compared"] = costed(pid, partial(opened, driver, f"{address}?page=compare&{ten}", compared))
         answer["new point_s"] = new_points(driver, address, root, points)
         answer["after ten runs, MiB"] = memory_MiB(pid)
     return answer
+
+
+def costed(pid: int, look: Callable[[], dict[str, float | None]]) -> dict[str, float | None]:
+    """A look at a page, with the processor time the server took for it."""
+    before = cpu_s(pid)
+    return {**look(), "server_cpu_s": round(cpu_s(pid) - before, 2)}
 
 
 def _says(driver: webdriver.Chrome, text: str) -> bool:

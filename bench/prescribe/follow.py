@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.fault_sft.dataset import Labelled
+from bench.fault_sft.outcome import OTHER_EVAL
 from bench.fault_sft.record import Record
 from bench.prescribe.cases import Reference, References, final_loss, with_seed
 from bench.prescribe.policies import POLICIES, RUNS, diagnosis_of
@@ -19,7 +20,6 @@ FORGOT = 0.05
 WORSE = 0.01
 HOPELESS = ("frozen", "no_step", "mask_all", "shift_valid")
 """While one of these lasts no setting mends a run: it is not trained again only to show that."""
-OTHER_EVAL = ("shift_valid",)
 
 
 @dataclass(frozen=True)

@@ -164,11 +164,11 @@ def test_exchanged_answers_are_among_the_rows_of_the_highest_loss(
     for at, other in zip(bad, (*bad[1:], bad[0]), strict=True):
         rows[at] = {**rows[at], "completion": sorting(300, 0)[other]["completion"]}
     answer, _alone, said = run_of(
-        put("rows.jsonl", rows), tmp_path, val=put("v.jsonl", sorting(60, 90)), num_train_epochs=6
+        put("rows.jsonl", rows), tmp_path, val=put("v.jsonl", sorting(60, 90)), num_train_epochs=8
     )
     kept = json.loads((Path(answer["run"]) / "probes.json").read_text())
     highest = [one["row"] - 1 for one in kept["end"]["hard_rows"]["highest"]]
-    assert sum(at in bad for at in highest) >= 10
+    assert all(at in bad for at in highest[:6])
     assert "noisy_labels" in said
 
 

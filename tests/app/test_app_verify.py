@@ -75,6 +75,12 @@ def test_the_order_of_the_rows_does_not_matter(written: Any, agreeing: Any, monk
     assert found["loss"]["ours"] == pytest.approx(found["loss"]["theirs"])
 
 
+def test_tokens_after_the_last_trained_one_are_explained(written: Any, agreeing: Any, monkeypatch: Any) -> None:
+    longer = [{**row, "tokens": row["tokens"] + 1} for row in agreeing["rows"]]
+    found = verified(written, monkeypatch, {**agreeing, "rows": longer})
+    assert (found["same"], kinds(found)) == (True, ["tokens"])
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [

@@ -149,6 +149,20 @@ def test_damage_in_one_run_leaves_the_others_and_is_said(runs_dir: Path) -> None
         assert answer(board, "/api/charts?run=train-1")["problem"] == ""
 
 
+@pytest.mark.slow
+def test_two_million_rows_are_one_more_run(runs_dir: Path) -> None:
+    folder = write_run(runs_dir / "endless", [])
+    with open(folder / "metrics.jsonl", "w") as log:
+        for step in range(1, 2_000_001):
+            log.write(f'{{"step":{step},"loss":{9.0 if step == 1_234_567 else 2 - step / 2e6:.6f}}}\n')
+    with TestClient(make_app(runs_dir, TOKEN), base_url=HOST) as board:
+        loss = answer(board, "/api/charts?run=endless&smooth=0")["panels"][0]["lines"][0]
+        assert (loss["points"], max(loss["y"])) == (2_000_000, 9.0)
+        assert loss["drawn"] < 3_000
+        assert answer(board, "/api/page?run=endless")["problems"] == []
+        assert "train-1" in {run["name"] for run in answer(board, "/api/runs")["runs"]}
+
+
 def test_a_killed_run_is_interrupted_not_running(runs_dir: Path) -> None:
     write_run(runs_dir / "killed", learning(60), status="running", heartbeat=time.time() - 3_600)
     with TestClient(make_app(runs_dir, TOKEN), base_url=HOST) as board:

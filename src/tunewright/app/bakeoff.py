@@ -27,7 +27,7 @@ from tunewright.data.rows import Message, Row, by_number
 from tunewright.data.sources import demo_files
 from tunewright.examiner.question import Question
 from tunewright.examiner.suite import draft_suite, read_suite
-from tunewright.schema.errors import DataError, Interrupted, RunFailed, UsageError
+from tunewright.schema.errors import DataError, Interrupted, UsageError
 from tunewright.schema.exam import PARTS
 from tunewright.schema.facts import ModelFacts
 
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 400
 """Rows that are scored: the margin of error of bits per byte is then a few per cent of it on the data measured."""
 QUESTIONS_PER_PART = 60
-TUNE_EPOCHS = 4
-MOST_TUNE_TOKENS = 2_000_000
-"""Of one candidate at one learning rate: minutes, not hours, for a base of a billion weights on one GPU."""
-RATES = (0.5, 1.0, 2.0)
-"""Learning rates of a short tuning, times the planned one."""
 
 
 @dataclass
@@ -238,44 +233,29 @@ class _Bakeoff:
 
     def _tune(self, tuning: _Tuning) -> None:
         """The same number of tokens for each candidate, at three learning rates side by side."""
+        from tunewright.app.short_tuning import equal_budget, short_tuning
         from tunewright.record.run import free_name
 
         folder = tuning.runs_dir / free_name(tuning.runs_dir, "bakeoff")
-        prepared = [short_tuning(tuning.request, one.name) for one in self.contenders]
-        budget = min(MOST_TUNE_TOKENS, TUNE_EPOCHS * max(one.tokens for one in prepared))
-        for place, (one, short) in enumerate(zip(self.contenders, prepared, strict=True), start=1):
+        planned = [short_tuning(tuning.request, one.name) for one in self.contenders]
+        budget = equal_budget(planned)
+        for place, (one, short) in enumerate(zip(self.contenders, planned, strict=True), start=1):
             if self.watch.should_stop():
                 raise Interrupted(f"stopped before {one.name} was tuned; the runs so far are in {folder}")
             self.watch.say(f"tuning {one.name} on about {budget:,} tokens")
-            one.tuned = self._tuned(one, short, budget, folder, f"{place}-{_slug(one.name)}")
+            cell = short.run(budget, folder, f"{place}-{_slug(one.name)}", self.watch)
+            one.tuned = self._score_tuned(one, cell)
 
-    def _tuned(self, one: _Contender, short: ShortTuning, budget: int, folder: Path, name: str) -> dict[str, Any]:
-        from tunewright.app.sweep import sweep
+    def _score_tuned(self, one: _Contender, cell: dict[str, Any]) -> dict[str, Any]:
+        """Bits and exam of the best of the short tunings, beside what it was."""
         from tunewright.engine.base import load_base
         from tunewright.engine.export import load_tuned
 
-        steps = max(1, round(budget / short.tokens_per_step))
-        given = replace(
-            short.request, settings={**short.request.settings, "max_steps": steps, "early_stopping_patience": 0}
-        )
-        rates = [short.learning_rate * factor for factor in RATES]
-        swept = sweep(request=given, grid={"learning_rate": rates}, runs_dir=folder, name=name, watch=self.watch)
-        best = swept["best"]
-        if best is None:
-            raise RunFailed(f"{one.name}: no learning rate gave a finite loss", hint=f"see {folder / name}")
         gc.collect()
         base = load_base(one.folder)
-        load_tuned(base, Path(best["adapter"]))
+        load_tuned(base, Path(cell.pop("adapter")))
         scored = self._score(one, base)
-        cell = next(cell for cell in swept["cells"] if cell["run"] == best["run"])
-        return {
-            "bits_per_byte": scored["bits_per_byte"],
-            "exam": scored["exam"],
-            "eval_loss": cell["eval_loss"],
-            "learning_rate": cell["set"]["learning_rate"],
-            "tokens": cell["tokens"]["train"],
-            "run": best["run"],
-        }
+        return {"bits_per_byte": scored["bits_per_byte"], "exam": scored["exam"], **cell}
 
     def _answer(self) -> dict[str, Any]:
         from tunewright.examiner.choice import choose
@@ -327,30 +307,3 @@ def _device() -> Any:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-60:] or "model"
-
-
-@dataclass(frozen=True)
-class ShortTuning:
-    """A candidate's own plan: the request to sweep, its learning rate, and what an epoch and a step take of it."""
-
-    request: Request
-    learning_rate: float
-    tokens: int
-    tokens_per_step: float
-
-
-def short_tuning(request: Request, model: str) -> ShortTuning:
-    """Plan a candidate by itself. Raises what ``train`` would raise for it."""
-    from tunewright.app.prepare import prepare
-
-    request = replace(request, model=model)
-    if not load_tokenizer(resolve_model(model)).chat_template:
-        request = replace(request, settings={"loss_on": "completion", **request.settings})
-    prepared = prepare(request)
-    per_row = prepared.tokens_per_row
-    return ShortTuning(
-        request=request,
-        learning_rate=prepared.recipe.learning_rate,
-        tokens=prepared.train.tokens,
-        tokens_per_step=per_row * prepared.recipe.effective_batch_size,
-    )

@@ -71,7 +71,7 @@ def tune(
     if not prepared.val.rows:
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
     allowed = _budget(prepared, budget)
-    prepared = _within(prepared, allowed, request, runs_dir, before)
+    prepared = _within(prepared, allowed, goal, request, runs_dir, before)
     text = plan_domain(domain, prepared) if domain else None
     folder = open_series(runs_dir, "tune", name=name, resume=resume, command=command)
     try:
@@ -93,12 +93,14 @@ def _budget(prepared: Prepared, text: str) -> Budget:
     return default_budget(len(prepared.train.rows), prepared.train.tokens)
 
 
-def _within(prepared: Prepared, allowed: Budget, request: Request, runs_dir: Path, before: float | None) -> Prepared:
+def _within(
+    prepared: Prepared, allowed: Budget, goal: str, request: Request, runs_dir: Path, before: float | None
+) -> Prepared:
     """The plan as a tuning needs it: what the planner chose for a single run, changed where several will be made.
 
     Epochs: of a run of at most half of the budget, with the batch that suits that length; the other half finds out
-    which run it should be. Rank: twice the planned one; it costs no token, low ranks lose up to 2 % and draw the best
-    learning rate down, and alpha is fixed, so the rate does not have to be found anew. What the user set stays.
+    which run it should be. Rank, for the loss alone: twice the planned one; it costs no token, low ranks lose up to
+    2 % and draw the best learning rate down, and alpha is fixed, so the rate stays. What the user set stays too.
     """
     planned = {value.key: value for value in prepared.plan.values}
     wanted: dict[str, tuple[Any, str]] = {}
@@ -107,7 +109,7 @@ def _within(prepared: Prepared, allowed: Budget, request: Request, runs_dir: Pat
         wanted["num_train_epochs"] = (epochs, f"{epochs:g}: half of the budget ({allowed.said})")
     narrowest = min((min(pair) for pair in prepared.model.linear_in_out), default=0)
     rank = min(MOST_RANK, 2 * prepared.recipe.lora_rank)
-    if prepared.recipe.lora_rank < rank <= narrowest:
+    if goal == "eval" and prepared.recipe.lora_rank < rank <= narrowest:
         wanted["lora_rank"] = (rank, f"{rank}: twice the planned rank, as a tuning compares at no extra token")
     wanted = {key: found for key, found in wanted.items() if planned[key].source != GIVEN}
     if not wanted:

@@ -94,7 +94,7 @@ def _train(domain: Domain, runs: TuningRuns, budget: Budget) -> tuple[Run, Spent
     )
     recipe = domain.prepared.recipe
     part = replace(budget, tokens=TRIAL_SHARE * budget.tokens, seconds=TRIAL_SHARE * budget.seconds)
-    cut, changes = fit_to_budget(recipe, prices(recipe), part, Spent(), least_share=0.0)
+    cut, changes = fit_to_budget(recipe, prices, part, Spent(), least_share=0.0)
     prepared = replanned(domain.prepared, cut, changes)
     if run.status() != "finished":
         begun = run.path.exists()

@@ -109,6 +109,8 @@ def _ours(recipe: Recipe, rows: Sequence[TokenRow] | None) -> tuple[float | None
 def _of_figures(figures: Mapping[str, Any], packed: bool, dtype: str) -> list[Difference]:
     """What the totals show: steps, trainable numbers, and a loss that rounding does not explain."""
     found = []
+    if not packed and _agree(figures["rows"]) and not _agree(figures["tokens"]):
+        found.append(Difference("tokens", (), "what follows the last trained token is there on one side only", False))
     if packed and not _agree(figures["supervised"]):
         found.append(Difference("supervised", (), "packing cuts or drops tokens that are trained on"))
     if not packed and not _agree(figures["steps"]):

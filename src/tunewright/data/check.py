@@ -22,7 +22,7 @@ from tunewright.data.tokens import Encoded
 # Source: "LLM Fine-Tuning Guide: Understanding Training Parameters" (2025-10), dataset quality.
 FEWEST_WORDINGS = 2
 REFUSAL_SHARE = 0.1
-_REFUSED_WITHIN = 240
+_REFUSED_WITHIN = 160
 """Characters of an answer in which a refusal says so; further on, "I do not know" is part of a longer story."""
 
 _REFUSAL = re.compile(
@@ -44,6 +44,25 @@ _REFUSAL_ELSEWHERE = re.compile(
     r"|不知道|無法回答|无法回答|不清楚|没有(相关)?信息|わかりません|分かりません|知りません|모르겠|모릅니다"
     r"|لا أعرف|bilmiyorum",
     re.IGNORECASE,
+)
+# Each refusal above holds one of these.
+_REFUSAL_PIECES = (
+    *("know", "tell", "say", "answer", "help", "information", "data", "sure", "aware", "idea", "covered", "mentioned"),
+    *(
+        "unable",
+        "nicht",
+        "keine",
+        "sais pas",
+        "je n",
+        "aucune",
+        "je ne",
+        "no lo s",
+        "no tengo",
+        "no puedo",
+        "non lo so",
+    ),
+    *("non ho", "non posso", "não", "weet", "geen", "nie wiem", "nie mam", "не знаю", "нет ", "не могу", "不知道"),
+    *("無法", "无法", "不清楚", "没有", "ません", "모르겠", "모릅니다", "لا أعرف", "bilmiyorum"),
 )
 
 
@@ -84,7 +103,8 @@ def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: 
     encoded = [train, val] if val and data.held_out else [train]
     tokens = sum(one.tokens for one in encoded)
     supervised = sum(one.supervised_tokens for one in encoded)
-    faults = (*data.faults, *faults_across(data), *_encoding(data, train, val, test), *_coverage(rows))
+    refused = refusals(rows)
+    faults = (*data.faults, *faults_across(data), *_encoding(data, train, val, test), *_coverage(rows, refused))
     faults = merged(_reported_once(faults))
     return CheckReport(
         rows=len(rows),
@@ -92,7 +112,7 @@ def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: 
         supervised_share=supervised / tokens if tokens else float("nan"),
         faults=faults,
         variations=variations(rows),
-        refusals=len(refusals(rows)),
+        refusals=len(refused),
         ok=not any(fault.severity == "error" for fault in faults),
         lengths=_lengths(encoded),
         truncated_share=_share("truncated", faults, rows),
@@ -144,7 +164,9 @@ def refusals(rows: Iterable[Row]) -> tuple[int, ...]:
 
 
 def _refuses(answer: str) -> bool:
-    begin = answer[:_REFUSED_WITHIN]
+    begin = answer[:_REFUSED_WITHIN].lower()
+    if not any(piece in begin for piece in _REFUSAL_PIECES):  # most answers, and far faster than the whole forms
+        return False
     return bool(_REFUSAL.search(begin) or _REFUSAL_ELSEWHERE.search(begin))
 
 
@@ -168,7 +190,7 @@ def _topics(rows: Sequence[Row]) -> dict[str, tuple[set[str], list[int]]]:
     return topics
 
 
-def _coverage(rows: Sequence[Row]) -> tuple[Fault, ...]:
+def _coverage(rows: Sequence[Row], refused: Sequence[int]) -> tuple[Fault, ...]:
     """few_variations and no_refusals: what is missing rather than wrong. Raw texts have neither."""
     topics = _topics(rows)
     if not topics:
@@ -183,7 +205,7 @@ def _coverage(rows: Sequence[Row]) -> tuple[Fault, ...]:
             f"{lone:,} of {len(topics):,} topics need another one"
         )
         found.append(whole_fault("few_variations", why, few))
-    if not refusals(rows):
+    if not refused:
         wanted = max(1, round(REFUSAL_SHARE * len(rows)))
         why = f'no row answers "I do not know": the model will make answers up; about {wanted:,} such rows would do'
         found.append(whole_fault("no_refusals", why))

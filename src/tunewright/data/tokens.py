@@ -7,10 +7,11 @@ the prompt. No begin-of-text token is added to what a template renders: the temp
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from tunewright.data.row_faults import role_fault
 from tunewright.data.rows import Row
 from tunewright.data.template import ChatTemplate, Sample
 from tunewright.schema.errors import ModelError
+
+T = TypeVar("T")
 
 # Texts per call of the tokenizer: enough to keep its threads busy, few enough to keep its objects small.
 _CHUNK = 1000
@@ -169,6 +172,17 @@ def _tokenised(texts: Sequence[str], tokenizer: Any) -> Iterator[tuple[list[int]
             yield one.ids, one.offsets
 
 
+def _uncollected(items: Iterator[T]) -> Iterator[T]:
+    """The items, without Python looking for cycles meanwhile: offsets are millions of pairs, and hold none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield from items
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def token_span(offsets: Sequence[Span], text: str, span: Span) -> slice:
     """The tokens that lie wholly inside a [start, end) span of characters.
 
@@ -206,7 +220,8 @@ def _encode(
     unstopped: dict[int, str] = {}
     doubled: dict[int, str] = {}
     texts = [sample.text for sample in samples]
-    for done, (sample, (ids, offsets)) in enumerate(zip(samples, _tokenised(texts, tokenizer), strict=True)):
+    tokenised = _uncollected(_tokenised(texts, tokenizer))
+    for done, (sample, (ids, offsets)) in enumerate(zip(samples, tokenised, strict=True)):
         if on_progress is not None and done % _CHUNK == 0:
             on_progress(done, len(samples))
         supervised = _mask(offsets, sample)

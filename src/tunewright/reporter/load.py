@@ -61,8 +61,11 @@ def text_file(folder: Path, name: str, problems: Problems) -> str:
     return text
 
 
-def json_lines(folder: Path, name: str, problems: Problems) -> list[dict[str, Any]]:
-    """The JSON objects of a file, one a line; broken lines are left out, and counted unless it is only the last."""
+def json_lines(folder: Path, name: str, problems: Problems, *, having: str = "") -> list[dict[str, Any]]:
+    """The JSON objects of a file, one a line; broken lines are left out, and counted unless it is only the last.
+
+    ``having``: only objects with this key are kept; a log of millions of lines is checked without being held.
+    """
     lines = text_file(folder, name, problems).split("\n")
     objects: list[dict[str, Any]] = []
     broken: list[int] = []
@@ -72,7 +75,7 @@ def json_lines(folder: Path, name: str, problems: Problems) -> list[dict[str, An
         except orjson.JSONDecodeError:
             broken += [number] if number < len(lines) else []
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and (not having or having in value):
             objects.append(value)
     if broken:
         problems.note(f"{name}: {len(broken)} broken lines left out, the first is line {broken[0]}.")

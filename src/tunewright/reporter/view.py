@@ -40,7 +40,7 @@ def _read_run(path: Path) -> RunView:
     plan = load.json_object(path, "plan.json", problems)
     findings = load.json_object(path, "findings.json", problems)
     recipe_yaml = load.text_file(path, "recipe.yaml", problems)
-    events = load.json_lines(path, "metrics.jsonl", problems)
+    events = load.json_lines(path, "metrics.jsonl", problems, having="resumed_at")
     kept = load.json_object(path, NOTES_FILE, problems)
     for name in (name for name in MARKS if not (path / name).is_file()):
         problems.note(f"{name} is missing.")

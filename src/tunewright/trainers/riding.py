@@ -6,6 +6,7 @@ What happens on the other side is ``inside/host.py``; the two talk through files
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,8 +25,8 @@ ENDS_WITHIN_S = 20.0
 """Given to a trainer that is told to end at once, before it is killed."""
 
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-ONE_DEVICE = {"CUDA_VISIBLE_DEVICES": "0"}
-"""One process drives one device; a user who names devices is left alone."""
+UNLESS_SET = {"CUDA_VISIBLE_DEVICES": "0", "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
+"""One process drives one device, and no tool we start reports to its makers, unless the user's environment says so."""
 
 
 class Ride:
@@ -50,7 +51,7 @@ class Ride:
             self._process = subprocess.Popen(
                 [self._python, str(HOST), str(self._folder / ORDER)],
                 cwd=self._folder,
-                env={**ONE_DEVICE, **os.environ, **QUIET},
+                env={**UNLESS_SET, **os.environ, **QUIET},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -139,16 +140,20 @@ FILES = {"events": EVENTS, "stop": STOP, "answer": ANSWER}
 
 
 def last_words(said: str) -> str:
-    """The line of a log that says what went wrong: the last error named, else the last line.
+    """What a log says went wrong: the last error named with the lines that follow it, else the last line.
 
-    >>> last_words("Traceback:" + chr(10) + "ValueError: no such template" + chr(10) + "100%")
-    'ValueError: no such template'
+    >>> last_words(chr(10).join(["Traceback:", "  File x", "ValueError: no such template", "  in rows", "done"]))
+    'ValueError: no such template in rows done'
     """
     lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
-    named = [
-        line for line in lines if line.split(":")[0].endswith(("Error", "Exception")) and " " not in line.split(":")[0]
-    ]
-    return (named or lines or ["it said nothing"])[-1][:400]
+    errors = [place for place, line in enumerate(lines) if _ERROR.match(line)]
+    words = lines[errors[-1] : errors[-1] + 1 + MOST_LINES_AFTER] if errors else lines[-1:]
+    return " ".join(words)[:400] or "it said nothing"
+
+
+_ERROR = re.compile(r"[\w.]*(Error|Exception)\b(:|$)")
+MOST_LINES_AFTER = 3
+"""Lines of an error's text after its first one."""
 
 
 def out_of_memory(said: str) -> bool:

@@ -37,6 +37,7 @@ STRAIGHT = ("linear", "cosine")
 """Schedules that fall to zero over the whole run."""
 TURNED_SHARE = 0.9
 """A run that should have been longer than this share of itself is not made again."""
+MOST_CUTS = 4
 BUDGET_MARGIN = 0.97
 """Costs are predicted: a cut run aims a little below what is left."""
 
@@ -127,7 +128,7 @@ def tune(
     on_step : gets all steps and the best one after each run
     """
     used, steps = spent or Spent(), before
-    recipe, shortened = fit_to_budget(first, cost_of(first), budget, used, least_share=0.0)
+    recipe, shortened = fit_to_budget(first, cost_of, budget, used, least_share=0.0)
     changes, made = (*changes, *shortened), any(step.phase == "run" for step in steps)
     if steps and not made and recipe.num_train_epochs < LEAST_LAST_SHARE * first.num_train_epochs:
         return Tuning(steps, choose(steps, goal), used, "the budget is used up: too little is left for a last run")
@@ -150,7 +151,7 @@ def tune(
         if longest is not None and longest < asked.num_train_epochs > tried.outcome.recipe.num_train_epochs:
             reason = f"longer runs were seen to bring no more: decay branches turned before {longest:.3g} epochs"
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {reason}")
-        recipe, shortened = fit_to_budget(asked, cost_of(asked), budget, used)
+        recipe, shortened = fit_to_budget(asked, cost_of, budget, used)
         refusal = _already_run(recipe, steps) or _refused(recipe, cost_of, budget, used)
         if refusal:
             return Tuning(steps, best, used, refusal)
@@ -192,23 +193,38 @@ def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
 
 
 def fit_to_budget(
-    recipe: Recipe, cost: Costs, budget: Budget, used: Spent, *, least_share: float = LEAST_SHARE
+    recipe: Recipe,
+    cost_of: Callable[[Recipe], Costs],
+    budget: Budget,
+    used: Spent,
+    *,
+    least_share: float = LEAST_SHARE,
 ) -> tuple[Recipe, tuple[Change, ...]]:
     """The recipe with its epochs cut to what is left of the budget, when at least ``least_share`` of them can be run.
 
-    Cost goes with epochs. A run that would be cut shorter than that answers another question: it is left as it is,
-    and refused. With a least share of 0 every run is cut, to one step if need be.
+    A run that would be cut shorter than that answers another question: it is left as it is, and refused. With a least
+    share of 0 every run is cut, to one step if need be.
     """
-    shares = [(budget.tokens - used.cost) / max(1.0, cost.tokens)]
-    shares += [(budget.seconds - used.seconds) / cost.seconds] if cost.seconds > 0 else []
-    share = BUDGET_MARGIN * min(shares)
-    if min(shares) >= 1 or (share < least_share and least_share > 0) or recipe.max_steps is not None:
+    share = _affordable(cost_of(recipe), budget, used)
+    if share >= 1 or (BUDGET_MARGIN * share < least_share and least_share > 0) or recipe.max_steps is not None:
         return recipe, ()
-    before, wanted = recipe.num_train_epochs, recipe.num_train_epochs * max(0.0, share)
-    after = round(wanted, 1) if wanted >= 1 else max(0.001, round(wanted, 3))
-    why = f"cut to what is left of the budget ({100 * share:.0f} % of the run asked for)"
+    before = after = recipe.num_train_epochs
+    for _ in range(MOST_CUTS):  # evaluations at the ends do not get fewer with the epochs, so one cut may not do
+        wanted = after * max(0.0, BUDGET_MARGIN * share)
+        after = round(wanted, 1) if wanted >= 1 else max(0.001, round(wanted, 3))
+        share = _affordable(cost_of(recipe.changed(num_train_epochs=after)), budget, used)
+        if share >= 1 or after <= least_share * before:
+            break
+    why = f"cut to what is left of the budget ({100 * after / before:.0f} % of the run asked for)"
     change = Change("num_train_epochs", before, after, after / before, why, BUDGET_RULE, OWN)
     return recipe.changed(num_train_epochs=after), (change,)
+
+
+def _affordable(cost: Costs, budget: Budget, used: Spent) -> float:
+    """What is left of the budget as a share of the cost."""
+    shares = [(budget.tokens - used.cost) / max(1.0, cost.tokens)]
+    shares += [(budget.seconds - used.seconds) / cost.seconds] if cost.seconds > 0 else []
+    return min(shares)
 
 
 def _refused(recipe: Recipe, cost_of: Callable[[Recipe], Costs], budget: Budget, used: Spent) -> str:

@@ -66,7 +66,7 @@ def _start(tool: str, config: str) -> None:
         from axolotl.cli.train import do_cli  # type: ignore[import-not-found, unused-ignore]
 
         sys.argv = ["axolotl"]
-        do_cli(Path(config))
+        do_cli(config)
     else:
         sys.argv = [config]
         runpy.run_path(config, run_name="__main__")
