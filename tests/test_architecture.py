@@ -62,7 +62,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not loaded_after("import tunewright") & (HEAVY | {"numpy", "pydantic", "rich"})
 
 
-@pytest.mark.parametrize("module", ["app.diagnose", "app.next_recipe", "app.runs", "app.report", "doctor.explain", "board.serve"])
+@pytest.mark.parametrize(
+    "module", ["app.diagnose", "app.next_recipe", "app.runs", "app.report", "doctor.explain", "board.serve"]
+)
 def test_reading_needs_no_torch(module: str) -> None:
     assert not loaded_after(f"import tunewright.{module}") & HEAVY
 

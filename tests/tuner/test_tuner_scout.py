@@ -109,7 +109,8 @@ def test_what_is_left_goes_to_neighbours_of_the_last_run() -> None:
     scouted, said = scout(World(turns_at=3.0), epochs=100.0)
     whole = [step.outcome.recipe for step in scouted.steps if step.phase == "run"]
     assert whole[0] == scouted.first
-    assert len({(recipe.learning_rate, recipe.num_train_epochs) for recipe in whole}) == 4
+    assert len({(recipe.learning_rate, recipe.num_train_epochs, recipe.lora_rank) for recipe in whole}) == 5
+    assert [recipe.lora_rank for recipe in whole] == [16, 2, 16, 16, 16]
     assert any("so beside it" in line for line in said)
 
 
@@ -154,3 +155,9 @@ def test_every_difference_from_the_plan_has_a_reason() -> None:
     assert {change.key for change in scouted.changes} >= {"learning_rate", "num_train_epochs"}
     assert all(change.why and change.source and change.before != change.after for change in scouted.changes)
     assert math.isfinite(scouted.spent.cost)
+
+
+def test_a_lower_rank_is_tried_only_where_longer_runs_brought_no_more() -> None:
+    for world, given in ((World(), frozenset[str]()), (World(turns_at=3.0), frozenset({"lora_rank"}))):
+        scouted, _ = scout(world, epochs=60.0, given=given)
+        assert {step.outcome.recipe.lora_rank for step in scouted.steps} == {16}

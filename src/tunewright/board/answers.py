@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +108,3 @@ def _of_tuning(view: TuningView) -> dict[str, Any]:
         "runs": [run.name for run in view.runs],
         "decisions": [{"t": at, "text": one_line(text)} for at, text in view.decisions],
     }
-
-
-def neighbours(names: Sequence[str], name: str) -> tuple[str, str]:
-    """The names before and after; empty at the ends.
-
-    >>> neighbours(["a", "b", "c"], "b")
-    ('a', 'c')
-    """
-    if name not in names:
-        return "", ""
-    place = names.index(name)
-    return (names[place - 1] if place else ""), (names[place + 1] if place + 1 < len(names) else "")

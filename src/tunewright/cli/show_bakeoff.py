@@ -12,7 +12,8 @@ from tunewright.reporter.tree import Cell, Document, Facts, Section, table
 from tunewright.reporter.words import figure, one_line, percent, plural
 from tunewright.schema.jsonio import number
 
-COLUMNS = "model|bits per byte #|exam|memory GiB #|tokens/s #|parameters #|architecture|context #|licence"
+MEASURED = "model|bits per byte #|exam|memory GiB #|tokens/s #"
+KNOWN = "model|parameters #|architecture|context #|licence"
 
 
 def bakeoff_text(answer: Mapping[str, Any]) -> str:
@@ -23,8 +24,11 @@ def bakeoff_text(answer: Mapping[str, Any]) -> str:
         f"Exam: share of {plural(answer['questions'], 'question')} answered right, with its 95 % interval."
     )
     when = "After the same number of tokens of tuning" if answer["tuned"] else "Before any tuning"
-    shown = table(when, COLUMNS, [_row(one) for one in ranked], note=note)
-    document = Document("", "bakeoff", "", "", Facts(()), (Section("models", when, (shown,), brief=True),))
+    shown = (
+        table(when, MEASURED, [_measured(one) for one in ranked], note=note),
+        table("The candidates", KNOWN, [_known(one) for one in ranked]),
+    )
+    document = Document("", "bakeoff", "", "", Facts(()), (Section("models", when, shown, brief=True),))
     lines = [document_text(document, width()).strip(), ""]
     lines += hanging("recommended: ", f"{one_line(answer['recommended'])}. {one_line(answer['why'])}", width())
     if answer["cannot_tell_apart"] and not answer["tuned"]:
@@ -43,7 +47,7 @@ def _order(scored: Mapping[str, Any]) -> tuple[bool, float]:
     return value != value, value  # a NaN last
 
 
-def _row(one: Mapping[str, Any]) -> tuple[Cell | str, ...]:
+def _measured(one: Mapping[str, Any]) -> tuple[Cell | str, ...]:
     scored = _scored(one)
     exam = scored["exam"]
     interval = f"{percent(exam['rate'])} ({100 * exam['low']:.0f}-{100 * exam['high']:.0f})" if exam["n"] else "none"
@@ -53,6 +57,12 @@ def _row(one: Mapping[str, Any]) -> tuple[Cell | str, ...]:
         interval,
         f"{one['peak_GiB']:.2f}",
         figure(round(one["tokens_per_s"])),
+    )
+
+
+def _known(one: Mapping[str, Any]) -> tuple[Cell | str, ...]:
+    return (
+        one_line(one["model"], 60),
         f"{one['parameters']:,}",
         one_line(one["architecture"], 30),
         f"{one['context']:,}",

@@ -24,6 +24,8 @@ from tunewright.tuner.tuning import PLANNED, STRAIGHT, Step
 STRAIGHT_FACTOR = 1.4
 """A rate that falls to zero over the whole run wants more than one that holds and then decays: about twice on one model
 of the bundled size, no more than the same on three others tried; so the middle, and twice beside it where it fits."""
+RANK_FACTOR = 8
+"""How much lower the rank is that is tried beside the last run; a pack holds ranks up to this factor apart."""
 LONGER_BAR = 1.25
 """Runs are not made longer than this past the length at which decay branches turned."""
 
@@ -76,6 +78,9 @@ def _arrived(scouting: Scouting) -> Scouted:
     longest = LONGER_BAR * scouting.target_epochs if scouting.turned else None
     recipes = [_last_recipe(scouting, rate, epochs) for rate, epochs in NEIGHBOURS]
     first, why = recipes[0], _reason(scouting)
+    if scouting.turned and "lora_rank" not in scouting.setting.given and first.lora_rank >= RANK_FACTOR:
+        # a low rank learns by heart later: where longer runs brought no more it may be the better bound
+        recipes.insert(1, recipes[2].changed(lora_rank=first.lora_rank // RANK_FACTOR))
     changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
     scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
     orders = [scouting.whole(recipe, why, number) for number, recipe in enumerate(recipes)]
@@ -126,4 +131,4 @@ def _reason(scouting: Scouting) -> str:
 
 
 def _described(recipe: Recipe) -> str:
-    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs"
+    return f"{figure(recipe.learning_rate)} for {recipe.num_train_epochs:g} epochs at rank {recipe.lora_rank}"
