@@ -103,13 +103,14 @@ def _row(name: str, pooled: Score, on: Sequence[Score | None]) -> list[str]:
 
 
 def ablations_table(ours: Mapping[str, Sequence[Came]], ablated: Mapping[str, Mapping[str, Sequence[Came]]]) -> str:
-    """The tuner with each of its steps left out, on the pairs where both were run."""
+    """The tuner with each of its steps left out, on the pairs and seeds where both were run."""
     rows = []
     for step, on in ablated.items():
         pairs = [name for name, came in on.items() if came and name in ours]
         if not pairs:
             continue
-        whole, less = (Score([came for name in pairs for came in of[name]]) for of in (ours, on))
+        # seeds are run in order, so the first ones are the same on both sides
+        whole, less = (Score([came for name in pairs for came in of[name][: len(on[name])]]) for of in (ours, on))
         rows.append(
             [
                 *(f"without {step}", ", ".join(pairs), len(less.came)),
