@@ -15,8 +15,8 @@ from tunewright.schema.errors import TunewrightError
 def usual_settings(config: Mapping[str, Any], rows: int | None, *, ours: bool) -> dict[str, float]:
     """``learning_rate`` and ``num_train_epochs`` that the planner starts such a run with; empty where it cannot know.
 
-    ``ours``: the run was trained here, so its model can be asked for by name; of a foreign log only a model that is a
-    folder on this machine is looked at: reading a log fetches nothing.
+    ``ours``: the run was trained here, so its model lies in a folder or in the local cache; of a foreign log only a
+    folder on this machine is looked at. Nothing is fetched.
     """
     stage = str(config.get("stage") or "sft")
     usual: dict[str, float] = {}
@@ -35,6 +35,6 @@ def _width(model: str, *, ours: bool) -> int | None:
     try:
         if not model or not (ours or Path(resolve_model(model)).is_dir()):
             return None
-        return model_facts(model).hidden_size
-    except TunewrightError:
+        return model_facts(model, fetch=False).hidden_size
+    except (TunewrightError, ModuleNotFoundError):
         return None

@@ -50,15 +50,17 @@ def bundled_models() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in (BUNDLED / "models").glob("*/config.json")))
 
 
-def model_facts(model: str | Path) -> ModelFacts:
+def model_facts(model: str | Path, *, fetch: bool = True) -> ModelFacts:
     """The sizes of a model, from its config.json and the headers of its weights.
 
     Without weights (only a config), or with quantised ones, parameters and layers are worked out from the config.
     A Hub name is looked up in the local cache first. Raises ModelError for a folder that holds no usable config or
-    damaged weights, EnvironmentMissing when a Hub name cannot be fetched.
+    damaged weights, EnvironmentMissing when a Hub name cannot be fetched. ``fetch`` False: nothing but the cache is
+    asked, and no network; EnvironmentMissing where the name is not there.
     """
     name = resolve_model(str(model))
-    folder = Path(name) if Path(name).is_dir() else _fetched_config(name).parent
+    find = _fetched_config if fetch else _cached_config
+    folder = Path(name) if Path(name).is_dir() else find(name).parent
     config = _config(folder / "config.json")
     sizes = read_sizes(config, str(folder / "config.json"))
     weights = () if "quantization_config" in config else read_weights(folder)
@@ -135,6 +137,15 @@ def _fetched_config(name: str) -> Path:
         return Path(cached_file(name, "config.json"))
     except OSError as error:
         raise _unreachable(name, error) from None
+
+
+def _cached_config(name: str) -> Path:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json")
+    if not isinstance(found, str):
+        raise EnvironmentMissing(f"{name}: not in the local cache", hint=f"hf download {name}")
+    return Path(found)
 
 
 def _unreachable(name: str, error: Exception) -> TunewrightError:

@@ -12,7 +12,7 @@ import math
 
 from tunewright.planner.draft import Draft
 from tunewright.planner.guide_ranges import guides_on
-from tunewright.planner.sources import LORA_WITHOUT_REGRET, MEASURED_SMALL, TINKER_SWEEP, TINKER_WIDTH
+from tunewright.planner.sources import LORA_WITHOUT_REGRET, MEASURED_SMALL, TENSOR_PROGRAMS, TINKER_SWEEP, TINKER_WIDTH
 from tunewright.planner.words import figure, sentence, two_digits
 from tunewright.schema.plan import PlannedValue
 
@@ -21,20 +21,24 @@ FULL_PRIOR = 3e-5
 PRIOR_ALPHA = 32.0
 WIDTH_WHERE_SCALING_STARTS = 2000
 WIDTH_EXPONENT = 0.78
+FULL_WIDTH_EXPONENT = 1.0
+"""With Adam the best rate of a whole weight matrix goes with 1 / width (Tensor Programs V, 2022-03)."""
 BRACKET = 2.0
 """The prior is trusted to this factor either way."""
 FIRST_RUN = 1 / math.sqrt(BRACKET)
 """Where in the bracket a single run of adapters starts."""
 
 
-def width_factor(hidden_size: int) -> float:
+def width_factor(hidden_size: int, method: str = "lora") -> float:
     """(2000 / width)^0.78 for models narrower than 2000, else 1: above, the sources disagree between 0 and 0.78.
 
-    >>> round(width_factor(128), 2), width_factor(4096)
-    (8.53, 1.0)
+    For full fine-tuning 2000 / width.
+
+    >>> round(width_factor(128), 2), width_factor(4096), width_factor(128, "full")
+    (8.53, 1.0, 15.625)
     """
     narrower = WIDTH_WHERE_SCALING_STARTS / max(1, hidden_size)
-    return max(1.0, math.pow(narrower, WIDTH_EXPONENT))
+    return max(1.0, math.pow(narrower, FULL_WIDTH_EXPONENT if method == "full" else WIDTH_EXPONENT))
 
 
 def alpha_factor(alpha: float) -> float:
@@ -57,7 +61,7 @@ def prior(method: str, hidden_size: int, *, alpha: float = PRIOR_ALPHA, stage: s
     """
     base = FULL_PRIOR if method == "full" else LORA_PRIOR * alpha_factor(alpha)
     cautious = 1 / BRACKET if stage == "pt" else 1.0
-    return two_digits(base * width_factor(hidden_size) * cautious)
+    return two_digits(base * width_factor(hidden_size, method) * cautious)
 
 
 def first_run(method: str, hidden_size: int, *, alpha: float = PRIOR_ALPHA, stage: str = "sft") -> float:
@@ -87,7 +91,7 @@ def learning_rate(draft: Draft) -> PlannedValue:
     low, _, high = bracket(prior(method, width, alpha=alpha, stage=stage))
     why = sentence(
         _prior_said(method, alpha),
-        _width_said(width),
+        _width_said(width, method),
         "Raw text takes the low end of the bracket, to keep old abilities." if stage == "pt" else "",
         "" if method == "full" or stage == "pt" else FIRST_RUN_SAID,
         f"A start: the bracket that tune and next try goes from {figure(low)} to {figure(high)}.",
@@ -95,9 +99,8 @@ def learning_rate(draft: Draft) -> PlannedValue:
     )
     narrow = width < WIDTH_WHERE_SCALING_STARTS
     source = LORA_WITHOUT_REGRET if method == "full" else TINKER_SWEEP
-    return PlannedValue(
-        "learning_rate", value, why, f"{source}; {TINKER_WIDTH}; {MEASURED_SMALL}" if narrow else source
-    )
+    widths = TENSOR_PROGRAMS if method == "full" else f"{TINKER_WIDTH}; {MEASURED_SMALL}"
+    return PlannedValue("learning_rate", value, why, f"{source}; {widths}" if narrow else source)
 
 
 FIRST_RUN_SAID = (
@@ -120,8 +123,9 @@ def _prior_said(method: str, alpha: float) -> str:
     )
 
 
-def _width_said(width: int) -> str:
-    factor = width_factor(width)
+def _width_said(width: int, method: str) -> str:
+    factor = width_factor(width, method)
     if factor == 1.0:
         return ""
-    return f"The model is narrow (width {width:,}): x (2000 / {width:,})^0.78 = x{factor:.2f}."
+    power = "" if method == "full" else "^0.78"
+    return f"The model is narrow (width {width:,}): x (2000 / {width:,}){power} = x{factor:.2f}."

@@ -32,3 +32,6 @@ def title(source: str) -> str:
     'The Training Process'
     """
     return source.split(" (")[0]
+
+
+TENSOR_PROGRAMS = "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer (2022-03)"
