@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,8 @@ def apart(runs: Sequence[Run], known: Sequence[Mapping[str, Any]]) -> list[dict[
     """
     seeds = seed_spread(runs, known)
     rows = [_rows(run, one) for run, one in zip(runs, known, strict=True)]
-    return [_apart(place, runs, known, rows, seeds) for place in range(len(runs))]
+    noise_of = cache(_curve_noise)  # the first run's curve is asked for again and again
+    return [_apart(place, runs, known, rows, seeds, noise_of) for place in range(len(runs))]
 
 
 def _apart(
@@ -50,6 +53,7 @@ def _apart(
     known: Sequence[Mapping[str, Any]],
     rows: Sequence[RowLosses | None],
     seeds: Seeds | None,
+    noise_of: Callable[[Path], float | None],
 ) -> dict[str, Any]:
     one, first = known[place], known[0]
     answer: dict[str, Any] = {
@@ -65,7 +69,7 @@ def _apart(
     error, paired = _row_error(rows[place], rows[0])
     noise = [] if error is None else [error]
     noise += [math.sqrt(2) * seeds.sd] if seeds else []
-    curve = None if noise else _curve_noise(runs[place], runs[0])
+    curve = None if noise else _larger(noise_of(runs[place].path), noise_of(runs[0].path))
     noise += [] if curve is None else [math.sqrt(2) * curve]
     return {
         **answer,
@@ -109,16 +113,16 @@ def _row_error(one: RowLosses | None, other: RowLosses | None) -> tuple[float | 
     return (error if math.isfinite(error) else None), paired
 
 
-def _curve_noise(*runs: Run) -> float | None:
-    """The larger noise of one evaluation around the curves; None when neither has enough points."""
-    found = []
-    for run in runs:
-        try:
-            noise = noise_of_eval(read_curves(run.path)[0])
-        except TunewrightError:
-            continue
-        found += [] if noise is None else [noise]
-    return max(found, default=None)
+def _curve_noise(path: Path) -> float | None:
+    """The noise of one evaluation around a run's curve; None where it has too few points, or cannot be read."""
+    try:
+        return noise_of_eval(read_curves(path)[0])
+    except TunewrightError:
+        return None
+
+
+def _larger(*found: float | None) -> float | None:
+    return max((one for one in found if one is not None), default=None)
 
 
 def seed_spread(runs: Sequence[Run], known: Sequence[Mapping[str, Any]]) -> Seeds | None:
