@@ -21,7 +21,8 @@ LEAST_FLOP = 1e9
 """Arithmetic that is worth a lane of its own: some 12 ms of one core. Below it lanes wait for each other's turn in
 the interpreter: the bundled model's 280 tokens took 31 ms in one lane, 39 in two; eight times as many 172 and 115."""
 WORTH_SHARING = 1e10
-"""Arithmetic of a lane from which on its single operations are worth sharing among cores that are left over."""
+LARGE = 2e7
+"""Arithmetic of a lane, and weights of a model, from which on single operations are worth sharing among cores."""
 FORWARD, FORWARD_BACKWARD = 2.0, 4.0
 """Operations for a token and a frozen weight: multiply and add, and both once more for the input's gradient."""
 
@@ -43,7 +44,11 @@ def lanes_for(model: nn.Module, tokens: int, passes: float, pieces: int) -> int:
 
 
 def _flop(model: nn.Module, tokens: int, passes: float) -> float:
-    return passes * tokens * sum(parameter.numel() for parameter in model.parameters())
+    return passes * tokens * _weights(model)
+
+
+def _weights(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 @contextmanager
@@ -53,7 +58,7 @@ def threads_for(model: nn.Module, tokens: int, passes: float, lanes: int = 1) ->
         yield
         return
     before = torch.get_num_threads()
-    pays = _flop(model, tokens, passes) / lanes > WORTH_SHARING
+    pays = _weights(model) > LARGE or _flop(model, tokens, passes) / lanes > WORTH_SHARING
     torch.set_num_threads(min(before, max(1, CORES // lanes)) if pays else 1)
     try:
         yield
