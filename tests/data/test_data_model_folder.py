@@ -170,7 +170,7 @@ def test_whole_weights(tmp_path: Path) -> None:
 def test_names_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_folder, "BUNDLED", tmp_path)
     (tmp_path / "models" / "small").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "models")  # ../x must be nowhere
+    monkeypatch.chdir(tmp_path / "models" / "small")  # where no name below leads anywhere
     (tmp_path / "models" / "small" / "config.json").write_text("{}")
     assert bundled_models() == ("small",)
     assert resolve_model("small") == str(tmp_path / "models" / "small")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunewright.curve.json_text import parse
-from tunewright.curve.names import to_float, to_step
+from tunewright.curve.names import flat, to_float, to_step
 from tunewright.curve.read import read_curves
 from tunewright.doctor.diagnose import diagnose
 from tunewright.doctor.live import LiveCurve, event_of
@@ -184,14 +184,14 @@ class Whole:
         if not changed:
             return self._sight
         try:
-            curve = read_curves(self._path)[0]
+            curve = max(read_curves(self._path), key=_written)
         except DataError:
             return self._sight  # half written, or nothing logged yet: the next look will tell
         total = curve.total_steps
         self._speed.see(curve.last_step, None)
         over = total is not None and curve.last_step >= total
         left = None if over else self._speed.left(curve.last_step, total)
-        self._sight = Sight(str(self._path), "finished" if over else "running", curve, diagnose(curve), total, left)
+        self._sight = Sight(curve.path, "finished" if over else "running", curve, diagnose(curve), total, left)
         return self._sight
 
     def _changed(self) -> bool:
@@ -199,6 +199,12 @@ class Whole:
         now = (max((file.stat().st_mtime_ns for file in files), default=0), len(files))
         changed, self._seen = now != self._seen, now
         return changed
+
+
+def _written(curve: Curve) -> float:
+    """When the curve's log was last written: of a folder of several runs the one at work is followed."""
+    path = Path(curve.path)
+    return path.stat().st_mtime if path.exists() else 0.0
 
 
 class Newest:
@@ -246,7 +252,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
         row = parse(line.decode("utf-8-sig")) if line.strip() else None
     except ValueError:
         return None
-    return row if isinstance(row, dict) else None
+    return flat(row) if isinstance(row, dict) else None
 
 
 def _predicted(run: Run) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tunewright.app.request import with_settings
 from tunewright.app.runs import settings_of
 from tunewright.app.usual import usual_settings
 from tunewright.app.watch import Silent, Watch
-from tunewright.curve.read import read_curves
+from tunewright.curve.read import read_one
 from tunewright.data.read import read_rows
 from tunewright.data.sources import open_source
 from tunewright.doctor.diagnose import diagnose as read_curve
@@ -156,7 +156,7 @@ def _is_run(path: Path) -> bool:
 def _curve_of(path: Path, out_of_memory: bool) -> Curve:
     """The curve; an empty one for a run whose memory was full before it logged anything."""
     try:
-        return read_curves(path)[0]
+        return read_one(path)
     except DataError:
         if not out_of_memory:
             raise

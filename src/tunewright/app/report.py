@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.app.model_card import card_path, render_card
+from tunewright.curve.read import RUN_MARK, several_runs
 from tunewright.record.files import write_whole
 from tunewright.record.find import MARKS, SERIES_MARK
 from tunewright.reporter.curve_section import run_figure
@@ -61,19 +62,26 @@ def write_report(source: str | Path, *, out: str | Path = "", format: str = "") 
 def _format(asked: str, out: str | Path) -> str:
     if asked and asked not in FORMATS:
         raise UsageError(f"--format {asked}: expected one of {', '.join(FORMATS)}")
-    return asked or _BY_ENDING.get(Path(out).suffix.lower() if out else "", "html")
+    ending = Path(out).suffix.lower() if out else ""
+    if not asked and ending and ending not in _BY_ENDING:
+        raise UsageError(
+            f"-o {out}: no report ends in {ending}; expected {', '.join(_BY_ENDING)}",
+            hint=f"or say which it is: --format html -o {out}",
+        )
+    return asked or _BY_ENDING.get(ending, "html")
 
 
 def view_of(source: Path) -> View:
     """The view of a run or tuning folder, or of the one log that is at ``source``."""
-    if any((source / mark).is_file() for mark in (SERIES_MARK, *MARKS)) or not source.exists():
+    if any((source / mark).is_file() for mark in (SERIES_MARK, *MARKS)):
+        return read_view(source)
+    if not source.exists() and RUN_MARK not in source.name:
         return read_view(source)
     from tunewright.app.diagnose import survey
 
     found = survey([source]).reports
     if len(found) > 1:
-        names = ", ".join(report.curve.path for report in found[:5])
-        raise UsageError(f"{source}: {len(found)} runs in it; a report is about one", hint=f"name one: {names}")
+        raise several_runs(source, [report.curve for report in found])
     return view_of_curve(found[0].curve, found[0].diagnosis, found[0].prescription)
 
 

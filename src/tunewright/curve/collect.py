@@ -188,10 +188,7 @@ class Collector:
         self._check_columns(path)
         self._take_lookalikes(path)
         if not self._points["loss"] and not self._points["eval_loss"]:
-            raise DataError(
-                f"{path}: no training loss in it ({self._columns_found()}; expected loss, train_loss, eval_loss, ...)",
-                hint="name the column: tunewright diagnose LOG --map loss=COLUMN",
-            )
+            raise self._no_loss(path)
         self._count_from_one()
         rows, steps, _ = self._points["loss"].joined()
         if appended:
@@ -223,6 +220,16 @@ class Collector:
                     f"{path}: no column {name!r} for {metric} ({self._columns_found()})",
                     hint=f"tunewright diagnose LOG --map {metric}=COLUMN",
                 )
+
+    def _no_loss(self, path: Path | str) -> DataError:
+        places = self._places(self._keys)
+        named = next((places[metric][0] for metric in ("loss", "eval_loss") if places.get(metric)), None)
+        hint = "name the column: tunewright diagnose LOG --map loss=COLUMN"
+        if named is not None and self._row:
+            says = f"{path}: column {_printable(named)} holds no number; expected losses such as 1.25"
+            return DataError(says, hint=hint)
+        expected = "expected loss, train_loss, eval_loss, ..."
+        return DataError(f"{path}: no training loss in it ({self._columns_found()}; {expected})", hint=hint)
 
     def _count_from_one(self) -> None:
         """Lightning and hand-written loops log the first update's loss at step 0; an evaluation at 0 rules that out."""

@@ -23,10 +23,10 @@ _ENDINGS = {
     ".db": ("studio_db",),
     ".sqlite": ("studio_db",),
     ".sqlite3": ("studio_db",),
-    ".log": ("printed",),
-    ".txt": ("printed",),
-    ".out": ("printed",),
-    ".err": ("printed",),
+    ".log": ("printed", "lines"),
+    ".txt": ("printed", "lines"),
+    ".out": ("printed", "lines"),
+    ".err": ("printed", "lines"),
 }
 
 
@@ -78,7 +78,9 @@ def _files(folder: Path, names: list[str], problems: list[str]) -> Iterator[Foun
             continue  # the folder's readers have them
         path = folder / name
         known = map(reader, _ENDINGS.get(path.suffix.lower(), ()))
-        yield from (Found(folder, path, found) for found in known if _knows(found, path, problems))
+        first = next((found for found in known if _knows(found, path, problems)), None)
+        if first is not None:
+            yield Found(folder, path, first)
 
 
 def reader_of(path: Path) -> Reader | None:

@@ -35,6 +35,8 @@ def open_size(path: Path, most: int = MOST_BYTES) -> int:
         if not path.is_file():
             raise DataError(f"{path}: not a file")
         size = path.stat().st_size
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if size > most:

@@ -43,6 +43,11 @@ REWARD_WORDS = ("reward", "logps_chosen", "logps/chosen", "policy_loss", "value_
 
 _LOSS_WORDS = {"loss", "nll", "ce", "xent", "crossentropy"}
 _NO_LOSS_WORDS = {"aux", "router", "balance", "kl", "policy", "value", "reward", "entropy", "scale", "z", "ratio"}
+DEEPEST = 4
+"""Levels of objects in a logged row that are looked into."""
+
+_WRAPPERS = {"metrics", "metric", "logs", "log", "data", "scalars", "values", "payload", "stats", "losses"}
+_BEST_WORDS = {"best", "lowest", "min", "minimum", "initial", "final", "target"}
 _EVAL_WORDS = {"eval", "evaluation", "val", "valid", "validation", "dev", "test"}
 
 _PLACE = {name: (metric, rank) for metric, names in ALIASES.items() for rank, name in enumerate(names)}
@@ -87,6 +92,35 @@ def resembles(key: str) -> str | None:
     if not words & _LOSS_WORDS or words & _NO_LOSS_WORDS:
         return None
     return "eval_loss" if words & _EVAL_WORDS else "loss"
+
+
+def flat(row: Mapping[str, Any], levels: int = DEEPEST) -> dict[str, Any]:
+    """A row whose metrics lie in objects of their own, as one level: ``{"metrics": {"eval": {"loss": 1.0}}}``.
+
+    The names lead to the value, less the wrappers in front; the row's own values win over nested ones of that name.
+    Objects more than ``levels`` deep are left out.
+
+    >>> flat({"step": 3, "metrics": {"loss": 1.0, "eval": {"loss": 2.0}}})
+    {'loss': 1.0, 'eval/loss': 2.0, 'step': 3}
+    """
+    nested: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, dict) and levels:
+            within = flat(value, levels - 1).items()
+            nested |= {name if plain_name(key) in _WRAPPERS else f"{key}/{name}": one for name, one in within}
+    return {**nested, **{key: value for key, value in row.items() if not isinstance(value, dict)}}
+
+
+def loss_named(word: str) -> str | None:
+    """Which loss a printed line means by the word in front of "loss"; None for a part of one, or the best so far.
+
+    >>> loss_named("val"), loss_named("Train"), loss_named(""), loss_named("aux")
+    ('eval_loss', 'loss', 'loss', None)
+    """
+    word = word.lower()
+    if word in _NO_LOSS_WORDS | _BEST_WORDS:
+        return None
+    return "eval_loss" if word in _EVAL_WORDS else "loss"
 
 
 @lru_cache(maxsize=256)

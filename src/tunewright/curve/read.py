@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,9 @@ _EXPECTED = (
     "a run folder, trainer_state.json, trainer_log.jsonl, logging.jsonl, event files, run-*.wandb, studio.db, "
     "CSV, JSONL, or printed rows"
 )
+RUN_MARK = "#"
+"""Between a file of several runs and the name of one: ``studio.db#mine``."""
+
 _BY_ENDING = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "table", ".tsv": "table", ".json": "trainer_state"}
 
 
@@ -35,6 +38,23 @@ def read_curves(path: Path, columns: Mapping[str, str] | None = None) -> list[Cu
     return curves
 
 
+def read_one(path: Path) -> Curve:
+    """The one curve at ``path``; ``FILE#RUN`` names one of a file of several.
+
+    Raises DataError when there is none, UsageError when there are several.
+    """
+    curves = read_curves(path)
+    if len(curves) > 1:
+        raise several_runs(path, curves)
+    return curves[0]
+
+
+def several_runs(path: Path, curves: Sequence[Curve]) -> UsageError:
+    """Which of them is meant?"""
+    names = ", ".join(curve.path for curve in curves[:5])
+    return UsageError(f"{path}: {len(curves)} runs in it; expected one", hint=f"name one: {names}")
+
+
 def search(path: Path, columns: Mapping[str, str] | None = None) -> tuple[list[Curve], list[DataError]]:
     """The curves at ``path`` and what could not be read; at least one of the two lists has an entry."""
     for metric in columns or {}:
@@ -43,6 +63,8 @@ def search(path: Path, columns: Mapping[str, str] | None = None) -> tuple[list[C
     try:
         if path.is_dir():
             return _search_folder(path, columns)
+        if RUN_MARK in path.name and not path.exists():
+            return _one_of_file(path, columns)
         open_size(path)
         return [_with_settings(curve, path) for curve in _reader_of_file(path).read(path, columns)], []
     except DataError as error:
@@ -52,15 +74,27 @@ def search(path: Path, columns: Mapping[str, str] | None = None) -> tuple[list[C
         return [], [unreadable(path, error)]
 
 
+def _one_of_file(path: Path, columns: Mapping[str, str] | None) -> tuple[list[Curve], list[DataError]]:
+    """The run that ``FILE#RUN`` names, as the reports on a file of several runs call it."""
+    file = Path(str(path).partition(RUN_MARK)[0])
+    curves, problems = search(file, columns)
+    named = [curve for curve in curves if curve.path == str(path)]
+    if curves and not named:
+        names = ", ".join(curve.path for curve in curves[:5])
+        problems = [DataError(f"{path}: no such run in {file}", hint=f"expected one of {names}")]
+    return named, problems
+
+
 def _reader_of_file(path: Path) -> Reader:
     found = reader_of(path)
     if found is not None:
         return found
     if path.suffix.lower() in _BY_ENDING:
         return reader(_BY_ENDING[path.suffix.lower()])  # says what is missing in it
-    printed = reader("printed")
-    if b"loss" in read_bytes(path).replace(b"\x00", b""):
-        return printed
+    if b"loss" in read_bytes(path).replace(b"\x00", b"").lower():
+        from tunewright.curve.readers.printed import has_printed_rows
+
+        return reader("printed" if has_printed_rows(path) else "lines")
     raise DataError(f"{path}: not a training log", hint=f"expected {_EXPECTED}")
 
 

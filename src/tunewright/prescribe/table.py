@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tunewright.curve.cells import delimiter_of, with_point
 from tunewright.prescribe.guide.bands import Band, bands_of
 from tunewright.prescribe.steps_check import StepsCheck, check_steps
 from tunewright.prescribe.values import show
@@ -62,16 +63,18 @@ def read_table(path: Path) -> tuple[TypedRun, ...]:
     """The runs of a CSV file, top to bottom.
 
     Raises DataError naming the line and the column: a missing column, a value that is no number, a negative one; and
-    for a file that cannot be read or has no runs. Blank lines are skipped; a byte-order mark and spaces are fine.
+    for a file that cannot be read or has no runs. Blank lines are skipped; a byte-order mark, spaces and a spreadsheet's
+    semicolons with decimal commas are fine.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DataError(f"{path}: cannot be read: {reason}", hint=_HINT) from None
-    reader = csv.reader(text.splitlines())
+    delimiter = delimiter_of(text.lstrip().partition("\n")[0])
+    reader = csv.reader(text.splitlines(), delimiter=delimiter)
     try:
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        lines = [(reader.line_num, [with_point(cell.strip(), delimiter) for cell in row]) for row in reader]
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not CSV: {error}", hint=_HINT) from None
     lines = [(number, row) for number, row in lines if any(row)]

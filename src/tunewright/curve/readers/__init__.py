@@ -16,7 +16,7 @@ from tunewright.schema.curve import Curve
 OF_FOLDERS = ("tunewright_run", "trainer_state", "trainer_log", "swift_log", "tensorboard", "wandb_run")
 """Readers that know a folder as one run, the one that says most first: a finished Trainer's state has everything."""
 
-OF_FILES = ("trainer_log", "swift_log", "jsonl", "table", "studio_db", "wandb_run", "tensorboard", "printed")
+OF_FILES = ("trainer_log", "swift_log", "jsonl", "table", "studio_db", "wandb_run", "tensorboard", "printed", "lines")
 NAMES = tuple(dict.fromkeys((*OF_FOLDERS, *OF_FILES)))
 
 

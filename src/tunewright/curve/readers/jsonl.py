@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import parse, read_rows
-from tunewright.curve.names import names_loss
+from tunewright.curve.names import flat, names_loss
 from tunewright.schema.curve import Curve
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -28,12 +28,13 @@ def _has_loss(line: bytes) -> bool:
         value = parse(line.removeprefix(b"\xef\xbb\xbf")) if line.strip() else None
     except ValueError:
         return False
-    return isinstance(value, dict) and names_loss(value)
+    return isinstance(value, dict) and names_loss(flat(value))
 
 
 def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The curve of the file. Raises DataError when no line has a loss or too many lines are broken."""
     collected = Collector(columns)
     for rows in read_rows(path):
-        collected.add_all(rows)
+        nested = any(isinstance(value, dict) for row in rows[:LOOKED_AT] for value in row.values())
+        collected.add_all([flat(row) for row in rows] if nested else rows)
     return [collected.curve("jsonl", path)]

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from tunewright.curve.cells import delimiter_of, with_point
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import names_loss, place
@@ -27,7 +28,7 @@ def matches(path: Path) -> bool:
         return False
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         header = file.readline(65536)
-    return names_loss(_split(header, _delimiter(header)))
+    return names_loss(_split(header, delimiter_of(header)))
 
 
 def read(path: Path, columns: Columns | None = None) -> list[Curve]:
@@ -36,7 +37,9 @@ def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     if not text.strip():
         raise DataError(f"{path}: empty, expected a header line such as step,loss")
     lines = [line for line in text.splitlines() if line.strip()]
-    delimiter = _delimiter(lines[0])
+    if len(lines) == 1:
+        raise DataError(f"{path}: a header and no rows yet", hint=f"tunewright watch {path}")
+    delimiter = delimiter_of(lines[0])
     header = _split(lines[0], delimiter)
     runs = _runs(header)
     gathered = {run: Collector(columns) for run in runs or [""]}
@@ -52,7 +55,7 @@ def _rows(path: Path, lines: list[str], header: list[str], delimiter: str) -> It
     try:
         for cells in csv.reader(lines[1:], delimiter=delimiter):
             row = {key: value.strip() for key, value in zip(header, cells, strict=False) if key and value.strip()}
-            yield {key: value for key, value in row.items() if not key.endswith(BOUNDS)}
+            yield {key: with_point(value, delimiter) for key, value in row.items() if not key.endswith(BOUNDS)}
     except csv.Error as error:
         raise DataError(f"{path}: not a readable table: {error}") from None
 
@@ -66,10 +69,6 @@ def _runs(header: list[str]) -> list[str]:
 
 def _belongs(column: str, run: str) -> bool:
     return RUN_MARK not in column or column.rpartition(RUN_MARK)[0] == run
-
-
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
 
 
 def _split(header: str, delimiter: str) -> list[str]:
