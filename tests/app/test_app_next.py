@@ -109,11 +109,29 @@ def test_grown_data_gives_three_options(tmp_path: Path) -> None:
 
 
 FIXTURES = Path(__file__).parents[1] / "curve" / "fixtures"
+OF_SEVERAL = ("llamafactory", "one_run", "one_run_nan", "unsloth_studio", "unsloth_studio/studio.db")
+"""Fixtures that hold more than one run."""
+
 LOGS = sorted(
     path
     for path in FIXTURES.rglob("*")
     if path.is_dir() or path.suffix not in (".yaml", ".json") or path.name == "trainer_state.json"
+    if path.relative_to(FIXTURES).as_posix() not in OF_SEVERAL
 )
+
+
+@pytest.mark.parametrize("name", OF_SEVERAL)
+def test_of_several_runs_one_must_be_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\d runs in it; expected one"):
+        next_recipe(FIXTURES / name, runs_dir=tmp_path)
+
+
+def test_a_run_of_a_file_of_several_is_named_as_the_reports_call_it(tmp_path: Path) -> None:
+    file = FIXTURES / "unsloth_studio" / "studio.db"
+    assert next_recipe(f"{file}#healthy", runs_dir=tmp_path)["prescription"].keep
+    assert not next_recipe(f"{file}#nan_shown", runs_dir=tmp_path)["prescription"].keep
+    with pytest.raises(DataError, match="no such run"):
+        next_recipe(f"{file}#mine", runs_dir=tmp_path)
 
 
 @pytest.mark.parametrize("policy", ["evidence", "guide"])

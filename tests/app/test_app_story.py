@@ -130,7 +130,8 @@ def test_a_second_differently_trained_base_goes_through_the_same_story(tmp_path:
         val=str(SECOND / "valid.jsonl"),
         runs_dir=tmp_path,
     )
-    assert answer["runs"][0]["forgetting"] > 0.1
+    without = [run["forgetting"] for run in answer["runs"] if not any(c["key"] == "replay" for c in run["changed"])]
+    assert max(without) > 0.1
     kept = next(run for run in answer["runs"] if run["run"] == answer["best"]["run"])
     assert kept["forgetting"] <= 0.1
     result = exam(answer["best"]["run"], suite=str(SECOND / "suite.jsonl"))

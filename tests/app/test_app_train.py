@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests_support import random_model
 
 import tunewright as tw
 from tunewright.record.run import Run, open_run
-from tunewright.schema.errors import Interrupted, UsageError
+from tunewright.schema.errors import DataError, Interrupted, UsageError
 
 ROWS = [(f"What is item {n}?", f"It is {'blue' if n % 2 else 'red'}.") for n in range(24)]
 
@@ -179,3 +180,22 @@ def test_raw_text_is_packed_for_stage_pt(llama: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\n\n".join(f"{q} {a}" for q, a in ROWS * 8))
     answer = tw.train(str(tmp_path / "a.txt"), model=llama, stage="pt", max_length=64, max_steps=3, runs_dir=tmp_path)
     assert answer["steps"] == 3
+
+
+def test_replay_rows_that_are_not_there_are_said_before_a_run_folder_is_made(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(lines(lambda q, a: {"prompt": q, "completion": a}))
+    with pytest.raises(DataError, match="no such file"):
+        tw.train(str(data), model="tiny", replay=str(tmp_path / "none.jsonl"), runs_dir=tmp_path / "runs")
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_the_hint_at_faulty_rows_is_a_whole_command(tmp_path: Path) -> None:
+    """A command without the model would be refused in turn."""
+    data = tmp_path / "my rows.jsonl"
+    data.write_text(lines(lambda q, a: {"prompt": q, "completion": a}) + "{\n")
+    with pytest.raises(DataError) as refused:
+        tw.train(str(data), model="tiny", runs_dir=tmp_path / "runs")
+    words = shlex.split(refused.value.hint)
+    assert words[:3] == ["tunewright", "check", str(data)]
+    assert words[3] == "--model" and words[5:] == ["--fix", "clean.jsonl"]

@@ -119,7 +119,7 @@ def test_reload_and_a_killed_server_keep_the_view(page: Page, board: Served, run
 def test_compare_shows_lines_and_only_what_differs(page: Page, runs_dir: Path) -> None:
     (runs_dir / "train-2" / "recipe.yaml").write_text("model: acme/tiny\ndata: rows.jsonl\nlearning_rate: 0.004\n")
     for name in ("train-1", "train-2"):
-        page.wait_for(f'input[aria-label="choose {name}"]').click()
+        page.click(f'input[aria-label="choose {name}"]')
     page.keys("c")
     page.wait_for_charts()
     assert page.driver.find_element(By.TAG_NAME, "h1").text == "Compare 2 runs"

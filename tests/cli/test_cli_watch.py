@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -78,6 +79,22 @@ def test_a_trainers_folder_is_followed_by_its_log_and_ours_goes_first(tmp_path: 
     run = create_run(tmp_path, "tunewright", about={})
     run.append({"step": 7, "loss": 1.0})
     assert follow(tmp_path).look().step == 7
+
+
+def test_of_a_folder_of_runs_the_newest_is_followed(tmp_path: Path) -> None:
+    for name, step in (("train-1", 3), ("train-2", 9)):
+        create_run(tmp_path, name, about={}).append({"step": step, "loss": 1.0})
+    sight = follow(tmp_path).look()
+    assert (sight.step, Path(sight.path).name) == (9, "train-2")
+
+
+def test_of_a_folder_of_foreign_logs_the_last_written_is_followed(tmp_path: Path) -> None:
+    for name, written in (("a", 2_000_000_000), ("b", 1_000_000_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text(f"step,loss\n1,2.0\n{written // 10**9},1.0\n")
+        os.utime(tmp_path / name / "log.csv", (written, written))
+    sight = follow(tmp_path).look()
+    assert (sight.step, sight.path) == (2, str(tmp_path / "a" / "log.csv"))
 
 
 def test_a_run_folder_says_its_own_status_and_plan(tmp_path: Path) -> None:

@@ -393,6 +393,14 @@ def test_a_schedule_that_restarts_on_purpose_is_no_jump(cycles):
     assert not diagnose(with_rate(restarts + 1e-4, lr_scheduler_type="cosine_with_restarts")).has("lr_jump")
 
 
+def test_the_shortest_warm_up_is_never_too_long():
+    """One step of warm-up is half of a run of four: nothing shorter could be planned."""
+    short = replace(make(fall(1.6, 1.2)[1:5], {}, 0, rate=np.array([0.0, 1e-4, 7e-5, 3e-5])), total_steps=4)
+    assert not diagnose(short).has("warmup_too_long")
+    later = replace(make(fall(1.6, 1.2)[1:5], {}, 0, rate=np.array([0.0, 5e-5, 1e-4, 5e-5])), total_steps=4)
+    assert diagnose(later).has("warmup_too_long")
+
+
 @pytest.mark.parametrize("warmup", [1, 30, 150])
 def test_a_warm_up_is_no_jump(warmup):
     assert not diagnose(with_rate(cosine(STEPS, warmup))).has("lr_jump")

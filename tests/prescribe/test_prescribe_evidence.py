@@ -317,6 +317,15 @@ def test_noise_and_fit_need_points_and_skip_what_is_not_finite():
     assert lowest_as_range(curve(falling, evals=(10, 20))) is None
 
 
+def test_the_bend_of_a_steep_curve_is_no_noise_and_no_loss_of_zero_is_promised():
+    steep = curve(lambda step: 0.5 + 8 * math.exp(-step / 25))
+    assert noise_of_eval(steep) > 0.05 * steep.eval_loss.values[-1]
+    assert least_gain(steep) == pytest.approx(0.02 * steep.eval_loss.values[-1])
+    assert fit_log_steps(steep).at(200).middle <= 0
+    change = one(prescribe(case("underfit", config=GUIDE_CONFIG, made=steep)))
+    assert (change.key, change.factor > 1, change.predicted) == ("num_train_epochs", True, None)
+
+
 def test_the_fit_recovers_its_line_and_its_interval_holds_new_points():
     inside = 0
     for seed in range(200):

@@ -28,6 +28,12 @@ def guide_runs(tmp_path):
     return read_table(path)
 
 
+def test_a_spreadsheets_semicolons_and_decimal_commas(tmp_path, guide_runs):
+    path = tmp_path / "german.csv"
+    path.write_text(GUIDE_CSV.replace(",", ";").replace(".", ","), encoding="utf-8")
+    assert read_table(path) == guide_runs
+
+
 def after(changes):
     return {change.key: (change.before, change.after) for change in changes}
 

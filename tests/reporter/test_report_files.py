@@ -99,6 +99,13 @@ def test_a_folder_of_several_runs_is_asked_which(log: Path, tmp_path: Path) -> N
         report(tmp_path)
 
 
+def test_an_ending_that_no_report_has_is_refused(log: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no report ends in \.pdf"):
+        report(log, out=tmp_path / "curve.pdf")
+    assert not (tmp_path / "curve.pdf").exists()
+    assert report(log, out=tmp_path / "curve.page", format="html").read_text().startswith("<!DOCTYPE html")
+
+
 def test_a_page_that_cannot_be_written_leaves_the_old_one(make_run: Maker, tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
     with pytest.raises(UsageError):

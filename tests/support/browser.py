@@ -74,6 +74,19 @@ class Page:
     def wait_for(self, selector: str) -> Any:
         return self.wait(lambda: self.driver.find_elements(By.CSS_SELECTOR, selector), selector)[0]
 
+    def click(self, selector: str) -> None:
+        """Click what the selector finds, again when the page has drawn it anew meanwhile."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        def clicked() -> bool:
+            try:
+                self.wait_for(selector).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        self.wait(clicked, f"a click on {selector}")
+
     def wait_for_charts(self) -> None:
         self.wait(lambda: self.run("return document.querySelectorAll('.plot canvas').length > 0"), "charts")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,21 @@ def test_the_first_run_too_is_cut_to_the_budget() -> None:
     tuning, _ = go(runner(), budget=Budget(tokens=3000), cost_of=cost_of)
     assert tuning.steps[0].outcome.recipe.num_train_epochs == pytest.approx(2.9)
     assert "cut to what is left" in tuning.steps[0].changes[0].why
+
+
+def test_a_first_run_cut_too_short_to_be_judged_ends_by_the_budget() -> None:
+    made, run = [], runner()
+
+    def short(name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
+        outcome = run(name, recipe, changes, why)
+        curve = replace(outcome.curve, loss=outcome.curve.loss.first(3), eval_loss=outcome.curve.eval_loss.first(2))
+        made.append(name)
+        return replace(outcome, curve=curve, diagnosis=diagnose(curve))
+
+    answer, _ = go(short, budget=Budget(tokens=100), cost_of=lambda recipe: Costs(1000 * recipe.num_train_epochs, 1.0))
+    assert made == ["run-1"]
+    assert answer.stopped_because.startswith("the budget is used up: run-1 was cut to what it held, and ")
+    assert "cannot be judged" in answer.stopped_because
 
 
 def test_without_room_for_a_last_run_the_best_short_one_is_kept() -> None:

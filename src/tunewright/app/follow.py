@@ -72,7 +72,7 @@ class Follower(Protocol):
 
 
 def follow(path: str | Path) -> Follower:
-    """Follows a run folder, a trainer's output folder, a tuning (its newest run), or a log file.
+    """Follows a run folder, a trainer's output folder, a tuning or a folder of runs (the newest), or a log file.
 
     Raises DataError when there is nothing of the kind at ``path``.
     """
@@ -82,7 +82,10 @@ def follow(path: str | Path) -> Follower:
     if (place / "tuning.json").is_file():
         return Newest(place)
     log, run = _log_of(place)
-    return Lines(log, run) if log is not None else Whole(place)
+    if log is not None:
+        return Lines(log, run)
+    runs = find_runs(place) if place.is_dir() else []
+    return Lines(runs[-1].metrics_path, runs[-1]) if runs else Whole(place)
 
 
 def _log_of(place: Path) -> tuple[Path | None, Run | None]:
@@ -174,7 +177,8 @@ class Whole:
     """A log that is written anew each time (trainer_state.json, CSV): read again when it changed."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._seen, self._speed = path, (0, 0), Speed()
+        self._path, self._speed = path, Speed()
+        self._seen: tuple[int, int] | None = None
         self._sight = Sight(str(path), "waiting")
         if not path.is_dir():
             read_curves(path)  # says at once what is wrong with it
@@ -195,7 +199,8 @@ class Whole:
         return self._sight
 
     def _changed(self) -> bool:
-        files = [self._path] if self._path.is_file() else [*self._path.rglob("trainer_state.json")]
+        states = [*self._path.rglob("trainer_state.json")]
+        files = [self._path] if self._path.is_file() else states or [*self._path.rglob("*")]
         now = (max((file.stat().st_mtime_ns for file in files), default=0), len(files))
         changed, self._seen = now != self._seen, now
         return changed

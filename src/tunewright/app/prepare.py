@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_mo
 from tunewright.data.tokens import Encoded, default_max_length, encode_rows
 from tunewright.planner.machine import this_machine
 from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
+from tunewright.probes.general import replay_rows_from_file
 from tunewright.schema.errors import DataError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
 from tunewright.schema.plan import Plan
@@ -76,8 +78,11 @@ def prepare_settings(
 ) -> Prepared:
     """The same from recipe keys; the rest of the request (preset, task, VRAM) still counts."""
     read = read_data(given, request, on_progress=on_progress)
+    look = f"tunewright check {shlex.quote(str(given['data']))} --model {shlex.quote(str(given['model']))}"
     if refuse_faults:
-        refuse(read.check, str(given["data"]))
+        refuse(read.check, str(given["data"]), look)
+    if not read.train.rows:
+        raise DataError(f"{given['data']}: no training rows: nothing can be planned", hint=look)
     plan = make_plan(
         read.facts,
         read.model,
@@ -88,6 +93,8 @@ def prepare_settings(
         vram_GiB=request.vram_GiB,
         past=past,
     )
+    if plan.recipe.replay is not None and plan.recipe.replay.data != "general":
+        replay_rows_from_file(Path(plan.recipe.replay.data))  # said now, before a run folder is made for nothing
     return Prepared(plan, read.dataset, read.tokenizer, read.train, read.val, read.check, read.facts, read.model, past)
 
 
@@ -158,9 +165,9 @@ READ_KEYS = ("data", "val", "test", "template", *READING_KEYS)
 """Keys that decide how the data is read, split and cut."""
 
 
-def refuse(check: CheckReport, data: str) -> None:
-    """Raise one DataError that names every error-level fault with its rows."""
+def refuse(check: CheckReport, data: str, look: str) -> None:
+    """Raise one DataError that names every error-level fault with its rows; ``look``: the command that checks them."""
     errors = [fault for fault in check.faults if fault.severity == "error"]
     if errors:
         named = "; ".join(f"{fault.fault}: {fault.why}" for fault in errors)
-        raise DataError(f"{data}: {named}", hint=f"tunewright check {data} --fix clean.jsonl", code=errors[0].fault)
+        raise DataError(f"{data}: {named}", hint=f"{look} --fix clean.jsonl", code=errors[0].fault)

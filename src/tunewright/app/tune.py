@@ -31,7 +31,7 @@ from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent, default_budget, parse_budget
 from tunewright.tuner.order import Order
 from tunewright.tuner.scout import Scouted, scout
-from tunewright.tuner.scouting import LAST_SHARE, Setting
+from tunewright.tuner.scouting import PLANNED_SHARE, Setting
 from tunewright.tuner.tuning import PLANNED, Goal, Outcome, Step, Tuning, choose
 from tunewright.tuner.tuning import tune as tune_runs
 
@@ -104,7 +104,7 @@ def _within(
     """
     planned = {value.key: value for value in prepared.plan.values}
     wanted: dict[str, tuple[Any, str]] = {}
-    epochs = max(1.0, round(LAST_SHARE * allowed.tokens / max(1, prepared.train.tokens), 1))
+    epochs = max(1.0, round(PLANNED_SHARE * allowed.tokens / max(1, prepared.train.tokens), 1))
     if prepared.recipe.max_steps is None and epochs < prepared.recipe.num_train_epochs:
         wanted["num_train_epochs"] = (epochs, f"{epochs:g}: half of the budget ({allowed.said})")
     narrowest = min((min(pair) for pair in prepared.model.linear_in_out), default=0)

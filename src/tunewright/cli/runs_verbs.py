@@ -78,9 +78,10 @@ def runs_compare(paths: tuple[str, ...], as_json: bool) -> int:
 def runs_note(run: str, text: str, as_json: bool) -> int:
     """Keep a note with a run; the report and the board show it."""
     from tunewright.app.runs import mark_run
+    from tunewright.reporter.words import plural
 
     answer = mark_run(run, note=text)
-    emit(answer, f"{answer['run']}: {len(answer['notes'])} notes", as_json=as_json)
+    emit(answer, f"{answer['run']}: {plural(len(answer['notes']), 'note')}", as_json=as_json)
     return Exit.OK
 
 

@@ -15,8 +15,8 @@ ERROR_FAULTS = frozenset(
 
 # What to do, per fault. A fault whose name is not here cannot be made.
 FIXES: Mapping[str, str] = {
-    "broken_row": "correct these rows, or leave them out with: tunewright check DATA --fix OUT",
-    "empty_answer": "write the answers, or leave the rows out with: tunewright check DATA --fix OUT",
+    "broken_row": "correct these rows, or leave them out: --fix clean.jsonl writes the others",
+    "empty_answer": "write the answers, or leave the rows out: --fix clean.jsonl writes the others",
     "wrong_roles": "make each row: an optional system turn, then user and assistant in turn, an answer at the end",
     "duplicate": "keep one copy; to weigh rows more, give the file a weight instead",
     "near_duplicate": "keep the best copy of each, or reword the others so that they say something of their own",

@@ -148,6 +148,7 @@ HEAVY_DROPOUT = Threshold(0.3, "dropout", "raises the training loss and not the 
 ZERO_LR = Threshold(0.01, "share of the peak", f"{_STUDY}: cosine is below this for 6 % of a run, linear for 1 %", 0.0)
 ZERO_TAIL = Threshold(0.15, "share of the run", f"{_STUDY}", 0.0)
 LATE_PEAK = Threshold(0.4, "share of the run", f"{_STUDY}", 0.0)
+SOONEST_PEAK = Threshold(2, "steps", "a warm-up of one step, the shortest there is, peaks at the second", 0.0)
 JUMP_AFTER = Threshold(0.8, "share of the peak", "a learning rate above this has not come down yet", 0.0)
 JUMP_FACTOR = Threshold(
     1.5, "times the lowest since the peak", "no decaying schedule rises; a lost one starts over", 0.0

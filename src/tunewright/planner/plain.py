@@ -26,7 +26,8 @@ def stage(draft: Draft) -> PlannedValue:
 
 
 def val(draft: Draft) -> PlannedValue:
-    why = f"None given: {counted(draft.facts.data.val_rows, 'row')} of the data are held out instead."
+    rows = draft.facts.data.val_rows
+    why = f"None given: {counted(rows, 'row')} of the data {'is' if rows == 1 else 'are'} held out instead."
     return PlannedValue("val", None, why, TUNEWRIGHT)
 
 

@@ -64,11 +64,18 @@ def noise_of_eval(curve: Curve) -> float | None:
 
 
 def least_gain(curve: Curve) -> float | None:
-    """The smallest gain worth a run: 2 x noise, and at least 1 % of the last evaluation. None without evaluations."""
+    """The smallest gain worth a run: 2 x noise, and at least 1 % of the last evaluation. None without evaluations.
+
+    A steep curve bends in ln step too, and the bend reads as noise: of evaluations that fell every single time no
+    more than 1 % of the last is taken for it.
+    """
     points = trained_evals(curve)
     if not len(points):
         return None
-    return max(2.0 * (noise_of_eval(curve) or 0.0), MATERIAL_SHARE * float(points.values[-1]))
+    material = MATERIAL_SHARE * float(points.values[-1])
+    noise = noise_of_eval(curve) or 0.0
+    steady = len(points) >= MIN_EVALS_FOR_NOISE and bool(np.all(np.diff(points.values) < 0))
+    return max(2.0 * (min(noise, material) if steady else noise), material)
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def read_table(path: Path) -> tuple[TypedRun, ...]:
     """The runs of a CSV file, top to bottom.
 
     Raises DataError naming the line and the column: a missing column, a value that is no number, a negative one; and
-    for a file that cannot be read or has no runs. Blank lines are skipped; a byte-order mark, spaces and a spreadsheet's
-    semicolons with decimal commas are fine.
+    for a file that cannot be read or has no runs. Blank lines are skipped; a byte-order mark, spaces and
+    a spreadsheet's semicolons with decimal commas are fine.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

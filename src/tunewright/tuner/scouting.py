@@ -17,8 +17,11 @@ from tunewright.tuner.prices import Prices
 from tunewright.tuner.rungs import Rung, leader
 from tunewright.tuner.tuning import BUDGET_MARGIN, OWN, Goal, Step, choose, verdict
 
-LAST_SHARE = 0.5
-"""The most of the budget that is set aside for the last run while its length is only planned."""
+PLANNED_SHARE = 0.5
+"""The last run is planned to train on this share of a budget's tokens, general rows and evaluations not counted."""
+LAST_SHARE: dict[Goal, float] = {"balanced": 0.8, "eval": 0.5}
+"""The most of the budget that is set aside for the last run while its length is only planned. Facts are still being
+learned by heart when the evaluation loss has long been flat, so more of it where the exam counts too."""
 KILLS = ("non_finite", "divergence", "worse_than_start")
 """Symptoms that end a short run: what is left of it would say nothing."""
 
@@ -109,13 +112,17 @@ class Scouting:
     def fits(self, orders: Sequence[Order], *, share: float = 1.0, last_epochs: float | None = None) -> bool:
         """Whether these take no more than ``share`` of what is left when the last run is paid for.
 
-        ``last_epochs``: the length of that run; None: the planned one.
+        ``last_epochs``: the length of that run, not below the planned one where the exam counts and no run turned;
+        None: the planned one.
         """
         budget, prices = self.setting.budget, self.setting.prices()
-        last = prices(self._last_run(last_epochs or self.target_epochs))
+        epochs = last_epochs or self.target_epochs
+        if self.setting.goal == "balanced" and not self.turned:
+            epochs = max(epochs, self.target_epochs)
+        last, most = prices(self._last_run(epochs)), LAST_SHARE[self.setting.goal]
         costs = [prices(order.recipe, order.at_step) for order in orders]
-        tokens = budget.tokens - self.used.cost - min(last.tokens, LAST_SHARE * budget.tokens)
-        seconds = budget.seconds - self.used.seconds - min(last.seconds, LAST_SHARE * budget.seconds)
+        tokens = budget.tokens - self.used.cost - min(last.tokens, most * budget.tokens)
+        seconds = budget.seconds - self.used.seconds - min(last.seconds, most * budget.seconds)
         return (
             sum(cost.tokens for cost in costs) <= share * tokens
             and sum(cost.seconds for cost in costs) <= share * seconds

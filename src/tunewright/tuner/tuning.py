@@ -14,7 +14,7 @@ import numpy as np
 
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.fit import MATERIAL_SHARE, trained_evals
+from tunewright.prescribe.fit import MATERIAL_SHARE, least_gain, trained_evals
 from tunewright.prescribe.prescribe import apply, prescribe
 from tunewright.prescribe.promise import BUDGET_RULE, predicted_by
 from tunewright.prescribe.rule import describe_changes
@@ -31,6 +31,8 @@ PLANNED = "the planned first run"
 LEAST_SHARE = 0.5
 """A run is cut to fit the budget down to this share of its epochs, not further."""
 LEAST_LAST_SHARE = 0.25
+MOST_NOISE_SHARE = 0.05
+"""A short run's few evaluations tell its noise badly: never more than this share of its loss is taken for it."""
 """With less than this share of the last run's epochs left, the best of the short runs is kept instead."""
 OWN = "Tunewright's own rule (2026)"
 STRAIGHT = ("linear", "cosine")
@@ -147,6 +149,8 @@ def tune(
             prescription = Prescription(False, (shorter,), shorter.why)
         if prescription.keep:
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {prescription.why}")
+        if not prescription.changes:
+            return Tuning(steps, best, used, _not_judged(tried, prescription.why))
         asked = apply(tried.outcome.recipe, prescription)
         if longest is not None and longest < asked.num_train_epochs > tried.outcome.recipe.num_train_epochs:
             reason = f"longer runs were seen to bring no more: decay branches turned before {longest:.3g} epochs"
@@ -184,6 +188,13 @@ def decayed_by_then(step: Step) -> Change | None:
     )
     before = recipe.num_train_epochs
     return Change("num_train_epochs", before, epochs, epochs / before, why, "tuner.decayed_by_then", OWN)
+
+
+def _not_judged(step: Step, why: str) -> str:
+    """The end where the run says too little for any change to be named; a budget that cut it short is the cause."""
+    cut = any(change.rule == BUDGET_RULE for change in step.changes)
+    before = f"the budget is used up: {step.outcome.name} was cut to what it held, and " if cut else ""
+    return f"{before}{why}"
 
 
 def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
@@ -235,7 +246,9 @@ def _refused(recipe: Recipe, cost_of: Callable[[Recipe], Costs], budget: Budget,
 
 def choose(steps: tuple[Step, ...], goal: Goal) -> Step:
     """The step to keep. ``eval``: lowest evaluation loss. ``balanced``: the same among runs that keep old skills
-    (forgetting at most the doctor's threshold); when none does, the one that forgets least.
+    (forgetting at most the doctor's threshold); when none does, the one that forgets least. There a whole run goes
+    before a short one whose loss is not lower by more than noise: its schedule is the planned one, and it has seen the
+    rows more often.
 
     A sick run is kept only when all are; a run without evaluation loss counts as infinitely bad.
     """
@@ -245,7 +258,12 @@ def choose(steps: tuple[Step, ...], goal: Goal) -> Step:
         if not keeps:
             return min(well, key=lambda step: step.outcome.summary.forgetting or 0.0)
         well = keeps
-    return min(well, key=_eval_loss)
+    best = min(well, key=_eval_loss)
+    if goal == "eval" or best.phase == "run":
+        return best
+    loss = _eval_loss(best)
+    bar = loss + min(least_gain(best.outcome.curve) or 0.0, MOST_NOISE_SHARE * loss)
+    return min((step for step in well if step.phase == "run" and _eval_loss(step) <= bar), key=_eval_loss, default=best)
 
 
 def _eval_loss(step: Step) -> float:

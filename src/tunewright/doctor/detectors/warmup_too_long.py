@@ -10,14 +10,18 @@ from tunewright.doctor.view import View
 
 
 def detect(view: View) -> Answer:
-    """Fires when the learning rate first comes within 1 % of its peak after 40 % of a complete run."""
+    """Fires when the learning rate first comes within 1 % of its peak after 40 % of a complete run.
+
+    A peak at the second step is never late: no warm-up is shorter.
+    """
     rate = view.rate
     if len(rate) < th.FEWEST_RATES.value or not view.ended or float(rate.values.max()) <= 0:
         return None
     place = int(np.argmax(rate.values >= 0.99 * rate.values.max()))
     peak = int(rate.steps[place])
-    share = (peak - view.every + 1) / max(view.last_step, 1)  # a coarse log may show the peak so much later
-    if share <= th.LATE_PEAK.value or not _rises(rate.values[: place + 1]):
+    soonest = peak - view.every + 1  # a coarse log may show the peak so much later
+    share = soonest / max(view.last_step, 1)
+    if soonest <= th.SOONEST_PEAK.value or share <= th.LATE_PEAK.value or not _rises(rate.values[: place + 1]):
         return None
     why = f"the learning rate reached its peak only at step {peak}, {percent(share)} into the run"
     evidence = {"peak_step": peak, "share": share, "peak": float(rate.values.max())}

@@ -116,6 +116,8 @@ def _longer(case: Case, says: str, gain_one_more: Any) -> Rung:
     while end + stretch <= 2.001 * total and fit.gain(end, end + stretch) > least:
         end += stretch
     predicted = fit.at(end)
+    if predicted.middle <= 0:  # so steep that the straight line reaches 0: no promise
+        return Rung("epochs", says + promised, (Move("duration", end / total),))
     says = (
         f"{says}; {show(fit.a)} {'-' if fit.b < 0 else '+'} {show(abs(fit.b))} ln(step), fitted to the last {fit.n} "
         f"evaluations, gives {show(predicted.middle)} ({show(predicted.low)}-{show(predicted.high)}) "
