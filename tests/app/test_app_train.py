@@ -185,8 +185,9 @@ def test_raw_text_is_packed_for_stage_pt(llama: str, tmp_path: Path) -> None:
 def test_replay_rows_that_are_not_there_are_said_before_a_run_folder_is_made(tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text(lines(lambda q, a: {"prompt": q, "completion": a}))
+    replay = {"data": str(tmp_path / "none.jsonl"), "share": 0.25}
     with pytest.raises(DataError, match="no such file"):
-        tw.train(str(data), model="tiny", replay=str(tmp_path / "none.jsonl"), runs_dir=tmp_path / "runs")
+        tw.train(str(data), model="tiny", replay=replay, runs_dir=tmp_path / "runs")
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -198,4 +199,5 @@ def test_the_hint_at_faulty_rows_is_a_whole_command(tmp_path: Path) -> None:
         tw.train(str(data), model="tiny", runs_dir=tmp_path / "runs")
     words = shlex.split(refused.value.hint)
     assert words[:3] == ["tunewright", "check", str(data)]
-    assert words[3] == "--model" and words[5:] == ["--fix", "clean.jsonl"]
+    assert words[3] == "--model"
+    assert words[5:] == ["--fix", "clean.jsonl"]

@@ -132,13 +132,16 @@ def test_a_first_run_cut_too_short_to_be_judged_ends_by_the_budget() -> None:
 
     def short(name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
         outcome = run(name, recipe, changes, why)
-        curve = replace(outcome.curve, loss=outcome.curve.loss.first(3), eval_loss=outcome.curve.eval_loss.first(2))
+        parts = {"loss": 3, "eval_loss": 2, "learning_rate": 3}
+        whole = {key: getattr(outcome.curve, key) for key in parts}
+        few = {key: Series(whole[key].steps[:n], whole[key].values[:n]) for key, n in parts.items()}
+        curve = replace(outcome.curve, **few, total_steps=3)
         made.append(name)
         return replace(outcome, curve=curve, diagnosis=diagnose(curve))
 
     answer, _ = go(short, budget=Budget(tokens=100), cost_of=lambda recipe: Costs(1000 * recipe.num_train_epochs, 1.0))
     assert made == ["run-1"]
-    assert answer.stopped_because.startswith("the budget is used up: run-1 was cut to what it held, and ")
+    assert answer.stopped_because.startswith("the budget is used up: run-1 was cut to what it held; ")
     assert "cannot be judged" in answer.stopped_because
 
 

@@ -215,7 +215,7 @@ def _check_adapter(cell: PlannedCell, shapes: Mapping[str, tuple[int, int]]) -> 
         raise UsageError(
             f"{cell.label}: lora_rank {recipe.lora_rank} is more than {layer} ({n_in} x {n_out}) can have: "
             f"at most {most}",
-            hint=f"--grid lora_rank=...,{most}",
+            hint=f"--grid lora_rank={max(1, most // 2)},{most}",
         )
 
 

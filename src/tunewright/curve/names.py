@@ -101,7 +101,7 @@ def flat(row: Mapping[str, Any], levels: int = DEEPEST) -> dict[str, Any]:
     Objects more than ``levels`` deep are left out.
 
     >>> flat({"step": 3, "metrics": {"loss": 1.0, "eval": {"loss": 2.0}}})
-    {'loss': 1.0, 'eval/loss': 2.0, 'step': 3}
+    {'eval/loss': 2.0, 'loss': 1.0, 'step': 3}
     """
     nested: dict[str, Any] = {}
     for key, value in row.items():

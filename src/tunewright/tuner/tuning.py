@@ -149,14 +149,12 @@ def tune(
             prescription = Prescription(False, (shorter,), shorter.why)
         if prescription.keep:
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {prescription.why}")
-        if not prescription.changes:
-            return Tuning(steps, best, used, _not_judged(tried, prescription.why))
         asked = apply(tried.outcome.recipe, prescription)
         if longest is not None and longest < asked.num_train_epochs > tried.outcome.recipe.num_train_epochs:
             reason = f"longer runs were seen to bring no more: decay branches turned before {longest:.3g} epochs"
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {reason}")
         recipe, shortened = fit_to_budget(asked, cost_of, budget, used)
-        refusal = _already_run(recipe, steps) or _refused(recipe, cost_of, budget, used)
+        refusal = _already_run(recipe, steps, prescription.why) or _refused(recipe, cost_of, budget, used)
         if refusal:
             return Tuning(steps, best, used, refusal)
         changes, why = (*prescription.changes, *shortened), prescription.why
@@ -190,17 +188,17 @@ def decayed_by_then(step: Step) -> Change | None:
     return Change("num_train_epochs", before, epochs, epochs / before, why, "tuner.decayed_by_then", OWN)
 
 
-def _not_judged(step: Step, why: str) -> str:
-    """The end where the run says too little for any change to be named; a budget that cut it short is the cause."""
-    cut = any(change.rule == BUDGET_RULE for change in step.changes)
-    before = f"the budget is used up: {step.outcome.name} was cut to what it held, and " if cut else ""
-    return f"{before}{why}"
+def _already_run(recipe: Recipe, steps: tuple[Step, ...], why: str) -> str:
+    """The same recipe again would give the same losses: that is the end of the road, not another run.
 
-
-def _already_run(recipe: Recipe, steps: tuple[Step, ...]) -> str:
-    """The same recipe again would give the same losses: that is the end of the road, not another run."""
-    twin = next((step.outcome.name for step in steps if step.outcome.recipe == recipe), None)
-    return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin}" if twin else ""
+    Where the budget cut that run short, the budget is the cause; ``why``: what was found in its curve.
+    """
+    twin = next((step for step in steps if step.outcome.recipe == recipe), None)
+    if twin is None:
+        return ""
+    if any(change.rule == BUDGET_RULE for change in twin.changes):
+        return f"the budget is used up: {twin.outcome.name} was cut to what it held; {why}"
+    return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin.outcome.name}"
 
 
 def fit_to_budget(

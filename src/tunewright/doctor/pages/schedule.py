@@ -26,6 +26,7 @@ PAGES = {
         thresholds=(
             "FEWEST_RATES",
             "LATE_PEAK",
+            "SOONEST_PEAK",
         ),
     ),
     "lr_jump": Page(
