@@ -185,6 +185,15 @@ def test_names_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         resolve_model(str(file))
 
 
+def test_a_mistyped_run_is_not_looked_for_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "train-1").mkdir(parents=True)
+    assert resolve_model("runs/train-2") == "runs/train-2"
+    (tmp_path / "runs" / "train-1" / "run.json").write_text("{}")
+    with pytest.raises(ModelError, match="no such run"):
+        resolve_model("runs/train-2")
+
+
 def test_a_tokenizer_of_a_folder_with_a_template_of_ones_own(tmp_path: Path, make_tokenizer: Make) -> None:
     make_tokenizer("chatml").save_pretrained(tmp_path)
     assert "im_start" in load_tokenizer(str(tmp_path)).chat_template

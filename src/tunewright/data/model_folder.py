@@ -37,6 +37,9 @@ def resolve_model(name: str) -> str:
     if is_file:
         raise ModelError(f"{name}: a file, expected a model folder with config.json", hint=f"--model {folder.parent}")
     if _HUB_NAME.fullmatch(name) and not name.startswith((".", "/")):
+        parent = Path(name).parent
+        if any(parent.glob("*/run.json")):  # asking the Hub for a mistyped run takes half a minute
+            raise ModelError(f"{name}: no such run or model folder", hint=f"tunewright runs ls --runs-dir {parent}")
         return name
     bundled_names = ", ".join(bundled_models()) or "none"
     raise ModelError(
