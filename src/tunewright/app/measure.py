@@ -9,6 +9,7 @@ from typing import Any
 
 from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
+from tunewright.data.model_folder import called
 from tunewright.engine.base import load_base
 from tunewright.engine.step import is_out_of_memory
 from tunewright.planner.machine import this_machine
@@ -34,7 +35,7 @@ def measured_plan(prepared: Prepared, given: Mapping[str, Any], watch: Watch, **
     how = {**how, "past": prepared.past}
     if not prepared.train.rows:
         raise DataError("no training rows: nothing can be measured", hint=f"tunewright check {recipe.data}")
-    watch.say(f"loading {recipe.model}")
+    watch.say(f"loading {called(recipe.model)}")
     base = load_base(recipe.model, method=recipe.method, precision=recipe.precision, template=recipe.template)
     train, val = prepared.train.rows, prepared.val.rows
     try:

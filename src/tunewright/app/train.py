@@ -13,6 +13,7 @@ from tunewright.app.probed_run import RunProbes
 from tunewright.app.request import Request
 from tunewright.app.run_one import Work, describe_run, run_one, same_data
 from tunewright.app.watch import Silent, Watch
+from tunewright.data.model_folder import called
 from tunewright.engine.base import Base, load_base
 from tunewright.planner.cost import rows_with_replay
 from tunewright.record.run import create_run, free_name, open_run
@@ -87,7 +88,7 @@ def resume(run_path: str | Path, *, watch: Watch | None = None) -> dict[str, Any
 def load_recipe_base(prepared: Prepared, watch: Watch) -> Base:
     """The frozen base the recipe names, with the reason for its number format said aloud."""
     recipe = prepared.recipe
-    watch.say(f"loading {recipe.model}")
+    watch.say(f"loading {called(recipe.model)}")
     return load_base(recipe.model, method=recipe.method, precision=recipe.precision, template=recipe.template)
 
 

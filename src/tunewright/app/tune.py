@@ -20,6 +20,7 @@ from tunewright.app.tuning_domain import Domain, Learned, learn_domain, plan_dom
 from tunewright.app.tuning_json import tuning_json
 from tunewright.app.tuning_runs import TuningRuns, slots_for
 from tunewright.app.watch import Silent, Watch
+from tunewright.data.model_folder import called
 from tunewright.planner.sources import GIVEN
 from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.promise import Promise, promise_of
@@ -166,7 +167,7 @@ class _Tuning:
         recipe, cost = self.first.recipe, self.first.plan.predicted
         self.write((), None)
         self.tell(
-            f"plan: {recipe.method} on {recipe.model}, {len(self.first.train.rows)} rows, "
+            f"plan: {recipe.method} on {called(recipe.model)}, {len(self.first.train.rows)} rows, "
             f"batch {recipe.effective_batch_size}, {recipe.num_train_epochs:g} epochs = {cost.steps} steps, "
             f"LR {recipe.learning_rate:.2e}, rank {recipe.lora_rank}"
         )

@@ -48,6 +48,16 @@ def resolve_model(name: str) -> str:
     )
 
 
+def called(model: str) -> str:
+    """What a person calls a resolved model: the name of a bundled one, else as it is.
+
+    >>> called(resolve_model("tiny")), called("Qwen/Qwen3-0.6B")
+    ('tiny', 'Qwen/Qwen3-0.6B')
+    """
+    path = Path(model)
+    return path.name if path.parent == BUNDLED / "models" else model
+
+
 def bundled_models() -> tuple[str, ...]:
     """The names of the models that come with the package."""
     return tuple(sorted(path.parent.name for path in (BUNDLED / "models").glob("*/config.json")))
