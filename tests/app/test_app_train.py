@@ -201,3 +201,12 @@ def test_the_hint_at_faulty_rows_is_a_whole_command(tmp_path: Path) -> None:
     assert words[:3] == ["tunewright", "check", str(data)]
     assert words[3] == "--model"
     assert words[5:] == ["--fix", "clean.jsonl"]
+
+
+def test_a_plan_says_what_training_will_be_refused_for(tmp_path: Path, llama: str) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(lines(lambda question, answer: {"prompt": question, "completion": answer}))
+    assert not any("refused" in warning for warning in tw.plan(str(data), model=llama).warnings)
+    data.write_text(data.read_text() + '{"prompt": "Why?", "completion": ""}\n')
+    said = [warning for warning in tw.plan(str(data), model=llama).warnings if "refused" in warning]
+    assert said == [f"training will be refused, empty_answer: an answer without text (row {len(ROWS) + 1})"]

@@ -65,7 +65,8 @@ def prepare(
     given["model"] = resolve_model(str(given["model"]))
     past = () if runs_dir is None else past_runs(Path(runs_dir), given["model"], before=before)
     made = prepare_settings(given, request, refuse_faults=refuse_faults, past=past, on_progress=on_progress)
-    return replace(made, plan=replace(made.plan, warnings=(*made.plan.warnings, *import_notes(request))))
+    notes = (*_faults_said(made.check), *import_notes(request))
+    return replace(made, plan=replace(made.plan, warnings=(*made.plan.warnings, *notes)))
 
 
 def prepare_settings(
@@ -163,6 +164,13 @@ def replanned(
 
 READ_KEYS = ("data", "val", "test", "template", *READING_KEYS)
 """Keys that decide how the data is read, split and cut."""
+
+
+def _faults_said(check: CheckReport) -> tuple[str, ...]:
+    """For a plan of data that cannot be trained on as it is: what train and tune will refuse it for."""
+    return tuple(
+        f"training will be refused, {fault.fault}: {fault.why}" for fault in check.faults if fault.severity == "error"
+    )
 
 
 def refuse(check: CheckReport, data: str, look: str) -> None:
