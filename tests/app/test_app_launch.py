@@ -111,8 +111,8 @@ def test_the_export_is_started_as_it_was_written(trl: Path, recipe: dict[str, An
 
 def test_a_run_that_is_lost_is_stopped(trl: Path, recipe: dict[str, Any], tmp_path: Path) -> None:
     watch = Stops(after=10**6)
-    answer = started({**recipe, "max_steps": 4000}, tmp_path, learning_rate=1.0, watch=watch)
-    assert 5 <= answer["steps"] < 4000
+    answer = started({**recipe, "max_steps": 400_000}, tmp_path, learning_rate=1.0, watch=watch)
+    assert 5 <= answer["steps"] < 400_000
     assert answer["stopped_because"].startswith("non_finite")
     assert answer["health"] == "sick"
     assert any("stopping TRL" in text for text in watch.said)
