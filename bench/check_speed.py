@@ -5,8 +5,9 @@
 The two take turns, each in a process of its own; seconds are of processor time, so that other work on the machine does
 not count, and only their ratio travels from one machine to another. Bare: the rows' texts, already rendered, through
 the tokenizer in batches of 1,000, ids thrown away. Check: everything ``tunewright check`` does after its imports, from
-the file to the last fault. Words are as frequent as those of English (1 / (rank + 2.7): Mandelbrot, 1953), and one row
-in a hundred is a near duplicate of the one before.
+the file to the last fault. Memory is the process's peak, and what of that came after the imports in sizes of the file.
+Words are as frequent as those of English (1 / (rank + 2.7): Mandelbrot, 1953), and one row in a hundred is a near
+duplicate of the one before.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from pathlib import Path
 file, model = sys.argv[1:]
 tokenizer = load_tokenizer(resolve_model(model), None)
 tokenizer(["warm"])
+def peak_MiB():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+imported_MiB = peak_MiB()
 """
 BARE = """
 texts = [tokenizer.apply_chat_template(row.as_dicts(), tokenize=False) for row in read_rows(Path(file)).rows]
@@ -51,7 +55,7 @@ report = check(file, model=model, max_length=4096, val_size=0)
 said = {"tokens": report["tokens"], "near": sum(f["count"] for f in report["faults"] if f["fault"] == "near_duplicate")}
 """
 TOLD = """
-said |= {"seconds": time.process_time() - began, "MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+said |= {"seconds": time.process_time() - began, "MiB": peak_MiB(), "imported_MiB": imported_MiB}
 print(json.dumps(said))
 """
 
@@ -106,12 +110,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         file = Path(folder) / "rows.jsonl"
         near = write_rows(file, asked.rows, asked.tokens, asked.model)
         turns = [(measure(BARE, file, asked.model), measure(CHECK, file, asked.model)) for _ in range(asked.repeats)]
-        MB = file.stat().st_size / 1e6
+        file_MiB = file.stat().st_size / 2**20
     ratio = statistics.median(check["seconds"] / bare["seconds"] for bare, check in turns)
     bare, check = turns[-1]
-    print(f"{asked.rows:,} rows, {bare['tokens']:,.0f} tokens, {MB:.0f} MB; near duplicates: {check['near']} of {near}")
-    lines = [[name, f"{one['seconds']:.2f}", f"{one['MiB']:.0f}"] for name, one in (("bare", bare), ("check", check))]
-    print(table(["", "processor s", "peak MiB"], lines))
+    print(f"{asked.rows:,} rows, {bare['tokens']:,.0f} tokens, {file_MiB:.0f} MiB")
+    print(f"near duplicates: {check['near']} of {near}")
+    lines = [
+        [name, f"{one['seconds']:.2f}", f"{one['MiB']:.0f}", f"{(one['MiB'] - one['imported_MiB']) / file_MiB:.1f}"]
+        for name, one in (("bare", bare), ("check", check))
+    ]
+    print(table(["", "processor s", "peak MiB", "above imports, files"], lines))
     print(f"check / bare: {ratio:.2f} (median of {asked.repeats})")
     if asked.json:
         found = {"machine": machine(), "rows": asked.rows, "tokens": bare["tokens"], "turns": turns, "ratio": ratio}

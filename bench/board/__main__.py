@@ -15,8 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tools.chromium import browser
+
 from bench.board import ours, peers
-from bench.board.look import browser
 from bench.board.runs import write_runs
 from bench.records import machine
 from bench.table import table

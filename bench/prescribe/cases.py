@@ -20,6 +20,7 @@ from bench.fault_sft.record import Record
 from bench.fault_sft.spec import Recipe, Spec
 from bench.prescribe.knobs import ALL_ROWS, different_rows
 from bench.prescribe.train import Trained
+from bench.prescribe.twins import twin_of
 
 CASES = 60
 LOST_SHARE = 0.03
@@ -90,6 +91,11 @@ class References:
         if name not in self._found:
             self._found[name] = self._train(spec)
         return self._found[name]
+
+    def twin_loss(self, spec: Spec) -> float:
+        """The last evaluation of the same run without its fault; the reference's loss where there is no such run."""
+        twin = twin_of(spec, self._recipe(spec))
+        return self.of(spec).loss if twin is None else final_loss(self._trained.run(twin))
 
     def to_json(self) -> dict[str, Any]:
         return {name: asdict(one) for name, one in sorted(self._found.items())}

@@ -28,6 +28,7 @@ class Outcome:
 
     near    : its loss is within 1 % of the tuned reference, or within two standard deviations over its seeds
     sound   : the same, or within 3 % or 0.04 nats of it
+    as_twin : its loss is within 1 % of the same run without the fault, or within the reference's two deviations
     clean   : no warning and no error in its log
     kept    : old skills: general text no more than 0.05 nats above the rise of any run without a fault
     worse   : its loss is more than 1 % above the faulty run's; None where the two are of other rows
@@ -37,6 +38,7 @@ class Outcome:
     loss: float
     near: bool
     sound: bool
+    as_twin: bool
     clean: bool
     kept: bool
     worse: bool | None
@@ -61,6 +63,7 @@ class Followed:
     policy: str
     start: float
     reference: float
+    twin: float
     outcomes: tuple[Outcome, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -71,21 +74,21 @@ def follow(
     case: Labelled, policy: str, seed: int, references: References, trained: Trained, most: int = RUNS
 ) -> Followed:
     """The runs a policy leads to, at most so many. It sees logs only; the reference decides when to stop asking."""
-    reference = references.of(case.record.spec)
+    reference, twin = references.of(case.record.spec), references.twin_loss(case.record.spec)
     runs, outcomes = [case.record], list[Outcome]()
     while len(outcomes) < most and not (outcomes and outcomes[-1].fixed):
         spec = POLICIES[policy](runs, seed)
         if spec is None or set(spec.ops) & set(HOPELESS):
             break
         record = trained.run(with_seed(spec, seed if len(runs) == 1 else 0))
-        outcomes.append(judge(record, case.record, runs[-1], reference))
+        outcomes.append(judge(record, case.record, runs[-1], reference, twin))
         runs.append(record)
     return Followed(
-        case.record.spec.id, case.fault, seed, policy, final_loss(case.record), reference.loss, tuple(outcomes)
+        case.record.spec.id, case.fault, seed, policy, final_loss(case.record), reference.loss, twin, tuple(outcomes)
     )
 
 
-def judge(record: Record, faulty: Record, before: Record, reference: Reference) -> Outcome:
+def judge(record: Record, faulty: Record, before: Record, reference: Reference, twin: float) -> Outcome:
     loss, start = final_loss(record), final_loss(faulty)
     comparable = not set(faulty.spec.ops) & set(OTHER_EVAL)
     before_general, after_general = record.general
@@ -95,6 +98,7 @@ def judge(record: Record, faulty: Record, before: Record, reference: Reference) 
         loss=loss,
         near=loss <= reference.loss + bar,
         sound=loss <= reference.loss + max(SOUND_SHARE * reference.loss, SOUND_NATS, bar),
+        as_twin=loss <= twin + max(NEAR * twin, 2 * reference.spread),
         clean=not any(one.severity != "info" for one in diagnosis_of(record).findings),
         kept=after_general - before_general <= reference.general_rise + FORGOT,
         worse=loss > start * (1 + WORSE) if comparable else None,  # nothing is worse than infinite

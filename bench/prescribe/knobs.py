@@ -1,9 +1,10 @@
 """FAULT-SFT's settings under our names, and a prescription carried out on them by somebody who does as told.
 
 A step that sends a person to look (at the data, the masks, the schedule, what is trainable) finds what is wrong in that
-place and puts it right; a person who has found something turns no knob in the same run. A look at another place finds
-nothing. A NaN put into the weights by chance does not come back in another run; an overflow of fp16 comes back until
-the precision is another.
+place and puts it right; a look at another place finds nothing. A person who has found a fault of the data, or of what
+is trained, turns no knob in the same run; a schedule put right is itself a setting, and a log on another scale changes
+no run, so what was told beside them is done too. A NaN put into the weights by chance does not come back in another
+run; an overflow of fp16 comes back until the precision is another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from bench.fault_sft.bases import BASES, CONTEXT
 from bench.fault_sft.spec import Recipe, Spec
+from tunewright.planner.batch import effective_batch_for
 from tunewright.planner.learning_rate import first_run
 from tunewright.planner.run_length import epochs_for
 from tunewright.prescribe.rule import is_step
@@ -44,6 +46,7 @@ LOOKS: Mapping[str, tuple[str, ...]] = {
     "restart_at": ("lr_scheduler_type",),
 }
 BY_CHANCE = ("nan_at",)
+NO_FAULT_OF_THE_DATA = ("overflow_at", "schedule_share", "restart_at", "scaled_log")
 ALL_ROWS = Recipe().rows
 FIELDS = {
     "learning_rate": "learning_rate",
@@ -89,7 +92,13 @@ def usual_rate(spec: Spec) -> float:
 
 def usual_of(spec: Spec) -> dict[str, float]:
     """What the planner would have started such a run with, as ``next`` looks it up."""
-    return {"learning_rate": usual_rate(spec), "num_train_epochs": epochs_for(different_rows(spec))}
+    rows = different_rows(spec)
+    epochs = epochs_for(rows)
+    return {
+        "learning_rate": usual_rate(spec),
+        "num_train_epochs": epochs,
+        "rows_a_step": effective_batch_for(rows, epochs),
+    }
 
 
 def different_rows(spec: Spec) -> int:
@@ -107,7 +116,7 @@ def followed(spec: Spec, prescription: Prescription) -> Spec | None:
     cured = {name for name in ops if looked & set(LOOKS.get(name, ()))}
     cured |= {name for name in ("overflow_at",) if name in ops and _leaves_fp16(changes)}
     ops = {name: value for name, value in ops.items() if not any(name.startswith(one) for one in cured)}
-    found_by_looking = bool(cured - {"overflow_at"})
+    found_by_looking = bool(cured - set(NO_FAULT_OF_THE_DATA))
     recipe = spec.recipe if found_by_looking else _changed(spec.recipe, changes)
     if "duplicate" in cured:  # without its copies the set is as small as it is
         recipe = recipe.changed(rows=int(spec.ops["duplicate"]))

@@ -12,19 +12,22 @@ from bench.fault_sft.score import Count
 from bench.prescribe.follow import Followed
 from bench.table import table
 
-SHOWN = ("fixed first", "fixed in three", "sound first", "sound in three", "harm")
+SHOWN = ("fixed first", "fixed in three", "sound first", "sound in three", "twin first", "twin in three", "harm")
+HEADS = ("fixed 1st", "fixed in 3", "sound 1st", "sound in 3", "as its twin 1st", "as its twin in 3")
+MEASURES = (*SHOWN, "clean first", "kept first")
 
 
 def counts(followed: Sequence[Followed]) -> dict[str, Count]:
     """The measures of one policy, over its cases and seeds. A case without any run counts as not fixed."""
-    names = ("fixed first", "fixed in three", "sound first", "sound in three", "clean first", "kept first", "harm")
-    found = {name: Count() for name in names}
+    found = {name: Count() for name in MEASURES}
     for one in followed:
         first = one.outcomes[0] if one.outcomes else None
         found["fixed first"].add(first is not None and first.fixed)
         found["fixed in three"].add(any(run.fixed for run in one.outcomes))
         found["sound first"].add(first is not None and first.mended)
         found["sound in three"].add(any(run.mended for run in one.outcomes))
+        found["twin first"].add(first is not None and first.as_twin)
+        found["twin in three"].add(any(run.as_twin for run in one.outcomes))
         found["clean first"].add(first is not None and first.clean)
         found["kept first"].add(first is None or first.kept)
         if first is None or first.worse is not None:
@@ -44,7 +47,7 @@ def closed(one: Followed) -> float:
 
 
 def policies_table(found: dict[str, list[Followed]]) -> str:
-    head = ["policy", "fixed 1st", "fixed in 3", "sound 1st", "sound in 3", "harm 1st", "regret closed", "runs"]
+    head = ["policy", *HEADS, "harm 1st", "regret closed", "runs"]
     rows = []
     for name, followed in found.items():
         one = counts(followed)
@@ -52,10 +55,7 @@ def policies_table(found: dict[str, list[Followed]]) -> str:
         rows.append(
             [
                 name,
-                *(
-                    _rate(one[key])
-                    for key in ("fixed first", "fixed in three", "sound first", "sound in three", "harm")
-                ),
+                *(_rate(one[key]) for key in SHOWN),
                 f"{statistics.median(closings):.2f}" if closings else "-",
                 f"{sum(len(case.outcomes) for case in followed) / max(1, len(followed)):.2f}",
             ]
@@ -71,9 +71,8 @@ def faults_table(followed: Sequence[Followed]) -> str:
     rows = []
     for name, cases in sorted(groups.items()):
         one = counts(cases)
-        keys = ("fixed first", "fixed in three", "sound first", "sound in three")
-        rows.append([name, *(f"{one[key].right} of {one[key].of}" for key in keys)])
-    return table(["fault", "fixed 1st", "fixed in 3", "sound 1st", "sound in 3"], rows)
+        rows.append([name, *(f"{one[key].right} of {one[key].of}" for key in SHOWN if key != "harm")])
+    return table(["fault", *HEADS], rows)
 
 
 def _rate(count: Count) -> str:
@@ -93,7 +92,7 @@ def as_json(found: dict[str, list[Followed]]) -> dict[str, Any]:
 def _case(one: Followed) -> dict[str, Any]:
     """One case in few characters: figures rounded, what is not finite as null."""
     plain = one.to_json()
-    plain["start"], plain["reference"] = _figure(one.start), _figure(one.reference)
+    plain.update({key: _figure(plain[key]) for key in ("start", "reference", "twin")})
     plain["outcomes"] = [
         {**run, "loss": _figure(run["loss"]), "changed": {key: _value(value) for key, value in run["changed"].items()}}
         for run in plain["outcomes"]

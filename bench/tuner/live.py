@@ -101,14 +101,15 @@ def tune_live(bench: Bench, grid: Grid, seed: int, budget: str, **begin: Any) ->
 
     The exam at its end is no part of the search: its tokens are not counted, and its seconds are.
     """
-    given = {**settings(bench.pair), "seed": seed, **begin}
-    folder, name = bench.pair.folder / "live", f"seed-{seed}"
-    shutil.rmtree(folder / name, ignore_errors=True)
+    given = {**settings(bench.pair), "gradient_accumulation_steps": 1, "seed": seed, **begin}  # the grids' batch
+    folder = bench.pair.folder / "live" / f"seed-{seed}"  # alone: a tuning learns from runs that lie beside it
+    shutil.rmtree(folder, ignore_errors=True)
     began_s = time.perf_counter()
-    answer = tw.tune(given.pop("data"), goal="eval", budget=budget, runs_dir=folder, name=name, **given)
+    answer = tw.tune(given.pop("data"), goal="eval", budget=budget, runs_dir=folder, **given)
     seconds = time.perf_counter() - began_s
     runs = [_run(Path(run["run"]), run, grid) for run in answer["runs"]]
-    tokens = {part: sum(run["tokens"][part] for run in runs) for part in ("train", "eval")}
+    of_tuning = answer["tokens"]
+    tokens = {"train": of_tuning["train"], "eval": of_tuning["eval"] - of_tuning["beside"]}
     adapter = Path(answer["best"]["adapter"])
     return {
         "seed": seed,
@@ -119,6 +120,7 @@ def tune_live(bench: Bench, grid: Grid, seed: int, budget: str, **begin: Any) ->
         "seconds": seconds,
         "false_kills": sum(run["false_kill"] for run in runs),
         "kept": Path(answer["best"]["run"]).name,
+        "averaged": (answer["best"]["blend"] or {"names": []})["names"],
         "runs": runs,
         "stopped_because": answer["stopped_because"],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,15 @@ def test_what_a_config_has_that_we_have_not_is_a_warning_of_the_plan(recipe: Pat
     config.write_text(config.read_text() + "neftune_noise_alpha: 5\n")
     warnings = tw.plan(request=Request(recipe=str(config))).warnings
     assert any("neftune_noise_alpha = 5: a recipe has no word for it" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_last_line_says_how_the_folder_is_run(
+    tool: str, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "my out"
+    assert run(["export", str(recipe), "--to", tool, "-o", str(out)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    named = [word for word in shlex.split(last.removeprefix("next: ")) if word.startswith(str(out))]
+    assert named
+    assert Path(named[0]).exists()

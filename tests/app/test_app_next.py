@@ -59,7 +59,7 @@ def test_a_broken_table_names_line_and_column(tmp_path: Path) -> None:
 def made_run(folder: Path, **given: Any) -> Path:
     """A run folder whose validation loss turned at step 40 of 100."""
     folder.mkdir()
-    recipe = Recipe(model="m", data="d.jsonl", **{"num_train_epochs": 10.0, **given})
+    recipe = Recipe(**{"model": "m", "data": "d.jsonl", "num_train_epochs": 10.0, **given})
     (folder / "recipe.yaml").write_text(to_yaml(recipe))
     (folder / "run.json").write_text(json.dumps({"status": "finished", "rows": {"train": 625, "val": 50}}))
     with open(folder / "metrics.jsonl", "w") as file:
@@ -302,11 +302,19 @@ def test_a_probe_needs_a_run_and_nothing_else(given: list[str], capsys: pytest.C
     assert "--probe needs a run" in capsys.readouterr().err
 
 
-def test_nothing_is_probed_where_the_curve_leaves_nothing_open(tmp_path: Path) -> None:
+def test_the_data_of_a_run_is_asked_about_whatever_its_curve_says(tmp_path: Path, llama: str) -> None:
+    """A leak that a healthy curve hides is found before anything is loaded."""
+    run = made_run(tmp_path / "run", model=llama, data=str(tmp_path / "rows.jsonl"), val=str(tmp_path / "val.jsonl"))
+    rows = [{"prompt": f"What is item {n}?", "completion": f"It is {n}."} for n in range(60)]
+    for name, part in (("rows.jsonl", rows[:40]), ("val.jsonl", rows[30:])):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in part))
     told: list[str] = []
-    answer = next_recipe(made_run(tmp_path / "run"), probe=True, watch=Told(told))
-    assert (answer["probes"], answer["explained_by"]) == ((), None)
-    assert told == ["the curve leaves nothing open that a probe could settle"]
+    answer = next_recipe(run, probe=True, watch=Told(told))
+    (one,) = answer["probes"]
+    assert (one.probe, one.verdict, answer["explained_by"]) == ("validation", "fault", "validation")
+    assert one.evidence["leaked"] == list(range(1, 11))
+    assert [change.key for change in answer["prescription"].changes] == ["data"]
+    assert len(told) == 1
 
 
 def test_a_rate_far_from_the_planned_one_goes_there(tmp_path: Path, llama: str) -> None:
@@ -320,4 +328,30 @@ def test_what_a_foreign_log_is_planned_with_is_known_only_where_its_model_is_a_f
     config = {"method": "lora", "model": llama, "lora_alpha": 32.0}
     assert usual_settings(config, 48, ours=False)["learning_rate"] == first_run("lora", 64)
     assert usual_settings({**config, "model": "some/model"}, None, ours=False) == {}
-    assert usual_settings({}, 625, ours=False) == {"num_train_epochs": 8.0}
+    assert usual_settings({}, 625, ours=False) == {"num_train_epochs": 8.0, "rows_a_step": 16}
+
+
+def test_diagnose_asks_for_what_next_asks_for(tmp_path: Path) -> None:
+    """Both know what such a run is planned with, and what was tried beside it."""
+    base = random_model(tmp_path / "base", "llama")
+    run = made_run(tmp_path / "run", model=str(base), method="lora", learning_rate=1.0)
+    (report,) = tw.diagnose(run)
+    asked = next_recipe(run, runs_dir=tmp_path)["prescription"]
+    assert report.prescription == asked
+    assert asked.changes
+    (run / "recipe.yaml").write_text("a_key_of_another_version: 1\n")  # no reason to be silent about the curve
+    (again,) = tw.diagnose(run)
+    assert again.diagnosis.has("overfit")
+
+
+def test_what_the_exam_found_lost_is_answered_by_the_next_recipe(tmp_path: Path) -> None:
+    """The curve cannot show it; a probe that ran beside the training would have."""
+    run = made_run(tmp_path / "run")
+    score = {"n": 60, "passed": 20, "rate": 0.33, "low": 0.2, "high": 0.5}
+    exam = {"parts": {"general": score}, "reading": "forgot", "forgetting": {"nats_per_token": 0.5}}
+    (run / "exam.json").write_text(json.dumps(exam))
+    answer = next_recipe(run, runs_dir=tmp_path)
+    assert [change.key for change in answer["prescription"].changes] == ["replay"]
+    assert "0.50 nats per token" in tw.diagnose(run)[0].diagnosis.finding("forgetting").why
+    (run / "exam.json").write_text(json.dumps({**exam, "reading": "learned", "forgetting": {"nats_per_token": 0.02}}))
+    assert tw.diagnose(run)[0].diagnosis.finding("forgetting") is None

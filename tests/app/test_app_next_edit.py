@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,25 @@ def test_mistakes_are_named(
 def test_a_config_without_its_run_is_refused() -> None:
     with pytest.raises(UsageError, match="expected the run or its log too"):
         tw.next_recipe(recipe="mine.yaml")
+
+
+def test_the_last_line_is_the_command_that_writes_it(
+    diverged: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each step ends with the next one, and what it says works when it is typed."""
+    assert cli(["diagnose", str(diverged), "--fail-on", "never"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: tunewright next {diverged}"
+    assert cli(["next", str(diverged), "--recipe", str(config)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("next: tunewright ")
+    assert cli(shlex.split(last.removeprefix("next: tunewright "))) == 0
+    assert (config.parent / "mine-2.yaml").is_file()
+    assert cli(shlex.split(last.removeprefix("next: tunewright "))) == 2  # never written over
+
+
+def test_settings_are_changed_without_the_data_sets_they_name(diverged: Path, tmp_path: Path) -> None:
+    """LLaMA-Factory keeps its data sets in a file of its own, which may lie on another machine."""
+    path = tmp_path / "lf.yaml"
+    path.write_text("model_name_or_path: m\nstage: sft\nfinetuning_type: lora\ndataset: mine\nlearning_rate: 2.0e-2\n")
+    answer = tw.next_recipe(diverged, recipe=str(path))
+    assert answer["edit"]["changed"][0]["key"] == "learning_rate"

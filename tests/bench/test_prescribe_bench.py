@@ -18,6 +18,7 @@ from bench.prescribe.follow import Followed, Outcome, judge  # noqa: E402
 from bench.prescribe.knobs import config_of, followed, same_run, usual_of  # noqa: E402
 from bench.prescribe.policies import best_of, random_search, third  # noqa: E402
 from bench.prescribe.tables import closed, counts  # noqa: E402
+from bench.prescribe.twins import twin_of  # noqa: E402
 
 from tunewright.schema.prescription import Change, Prescription  # noqa: E402
 from tunewright.schema.recipe_io import KEYS  # noqa: E402
@@ -49,6 +50,41 @@ def test_values_are_changed_and_a_look_at_the_right_place_puts_a_fault_right() -
     elsewhere = followed(spec, told(change("val")))
     assert elsewhere is not None
     assert same_run(elsewhere, spec)
+
+
+def test_a_schedule_put_right_and_a_log_on_another_scale_leave_the_knobs_to_be_turned() -> None:
+    spec = Spec(BASE, Recipe(), ops={"schedule_share": 0.5, "scaled_log": 8})
+    looks = change("lr_scheduler_type"), change("gradient_accumulation_steps")
+    done = followed(spec, told(*looks, change("num_train_epochs", 1.0)))
+    assert done is not None
+    assert (done.recipe.epochs, dict(done.ops)) == (1.0, {})
+
+
+@pytest.mark.parametrize(
+    ("faults", "sizes", "made", "was"),
+    [
+        (("lr_high",), "30", {"learning_rate": 0.15}, {"learning_rate": 5e-3}),
+        (("lr_low", "warmup_all"), "100+1", {"learning_rate": 5e-5, "warmup": 1.0}, {"learning_rate": 5e-3}),
+        (("few_steps",), "0.3", {"epochs": 0.9}, {}),
+        (("batch_one",), "5", {"learning_rate": 0.025, "batch": 1, "epochs": 0.5}, {"learning_rate": 5e-3}),
+        (("garbage_batch",), "0.5", {}, {}),
+    ],
+)
+def test_a_twin_is_the_recipe_before_the_fault(
+    faults: tuple[str, ...], sizes: str, made: dict[str, float], was: dict[str, float]
+) -> None:
+    spec = Spec(BASE, Recipe().changed(**made), 7, faults=faults, severity=sizes, ops={"garbage_at": 0.5})
+    twin = twin_of(spec, Recipe())
+    assert twin is not None
+    assert twin.recipe == Recipe().changed(**was)
+    assert (twin.seed, dict(twin.ops), twin.faults) == (7, {}, ())
+
+
+def test_few_rows_and_another_method_have_no_twin() -> None:
+    few = Spec(BASE, Recipe(rows=48), faults=("tiny_epochs",), severity="48")
+    other = Spec(BASE, Recipe(rank=1), faults=("rank_one",), severity="1")
+    assert twin_of(few, Recipe()) is None
+    assert twin_of(other, Recipe()) is None
 
 
 def test_keeping_leads_to_no_run() -> None:
@@ -123,17 +159,19 @@ def test_a_run_is_judged_by_its_loss_and_by_what_it_forgot(
     loss: float, rise: float, fixed: bool, mended: bool, worse: bool
 ) -> None:
     faulty = record(Spec(BASE, Recipe()), 3.0, 1.4)
-    outcome = judge(record(Spec(BASE, Recipe(rank=4)), 3.0, loss, rise=rise), faulty, faulty, Reference(1.0, 0.0, 0.52))
+    reference = Reference(1.0, 0.0, 0.52)
+    outcome = judge(record(Spec(BASE, Recipe(rank=4)), 3.0, loss, rise=rise), faulty, faulty, reference, 1.19)
     assert (outcome.fixed, outcome.mended, outcome.worse) == (fixed, mended, worse)
+    assert outcome.as_twin is (loss <= 1.19 * 1.01)
     assert outcome.changed == {"rank": 4}
 
 
 def outcome(loss: float, *, fixed: bool = False, worse: bool | None = False) -> Outcome:
-    return Outcome("run", loss, fixed, fixed, True, True, worse, {})
+    return Outcome("run", loss, fixed, fixed, fixed, True, True, worse, {})
 
 
 def case(*outcomes: Outcome, start: float = 2.0) -> Followed:
-    return Followed("case", "lr_high", 0, "tunewright", start, 1.0, outcomes)
+    return Followed("case", "lr_high", 0, "tunewright", start, 1.0, 1.0, outcomes)
 
 
 def test_counts_ask_the_first_run_and_any_of_three() -> None:
@@ -146,6 +184,7 @@ def test_counts_ask_the_first_run_and_any_of_three() -> None:
     found = counts(cases)
     assert (found["fixed first"].right, found["fixed first"].of) == (1, 4)
     assert found["fixed in three"].right == 2
+    assert (found["twin first"].right, found["twin in three"].right) == (1, 2)
     assert (found["harm"].right, found["harm"].of) == (1, 3)
 
 

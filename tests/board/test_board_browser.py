@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import Any
 
 import pytest
 from board_runs import HOSTILE, learning, line, write_run
-from browser import Page, Served, browser, served
+from browser import Page, Served, served
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools.chromium import browser
 
 pytestmark = pytest.mark.slow
 

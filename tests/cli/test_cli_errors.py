@@ -47,6 +47,10 @@ def existing_run(folder: Path) -> None:
     (folder / "runs" / "taken" / "run.json").write_text("{}")
 
 
+def existing(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).touch()
+
+
 def file_as_runs_dir(folder: Path) -> None:
     write(lines(GOOD))(folder)
     (folder / "runs").write_text("a file")
@@ -92,7 +96,11 @@ CASES = {
     "unknown policy": (None, ["next", "x", "--policy", "mood"], 2, "evidence"),
     "report of nothing": (None, ["report", "nowhere"], 2, "nowhere"),
     "explain nonsense": (None, ["explain", "overfitt"], 2, "overfit"),
+    "explain a mistyped rule": (None, ["explain", "guide.decison_tree"], 2, "explain guide.decision_tree"),
     "no folder to write the recipe to": (None, ["plan", "demo", "--out", "nowhere/x.yaml"], 2, "nowhere"),
+    "a recipe is never written over": (existing("r.yaml"), ["plan", "demo", "--out", "r.yaml"], 2, "exists already"),
+    "nor a suite": (existing("s.jsonl"), ["exam", "demo", "--draft", "s.jsonl"], 2, "exists already"),
+    "nor the next recipe": (existing("n.yaml"), ["next", "x", "--out", "n.yaml"], 2, "exists already"),
     "a run and a table": (None, ["next", "x", "--table", "y.csv"], 2, "choose one"),
     "a rate above 1": (None, ["exam", "x", "--fail-under", "90"], 2, "--fail-under"),
     "fewer than no masks": (None, ["check", "demo", "--show-mask", "-1"], 2, "--show-mask"),
@@ -117,6 +125,7 @@ def test_one_line_the_right_code_and_nothing_written(case: str, here: Path, capf
     errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, said.err
     assert names in errors[0] + said.err.split("hint: ")[-1]
+    assert said.err.splitlines()[-1].startswith("hint: "), "every mistake ends with what to do next"
     assert "Traceback" not in said.err
     assert said.out == ""
     assert folder_content(here) == before

@@ -26,7 +26,7 @@ SURFACE = {
     "next": "run --policy --data --table --recipe --to --probe --out --runs-dir --json --quiet --no-progress",
     "report": "source --out --format --check --json",
     "export": "source --to --out --verify --python --set --json",
-    "explain": "code",
+    "explain": "code --json",
     "env": "--json",
     "board": "folder --host --port --no-browser",
     "runs ls": "--runs-dir --filter --sort --json",

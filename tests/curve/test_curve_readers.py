@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunewright.curve.collect import steps_per_epoch
+from tunewright.curve.epochs import steps_per_epoch
 from tunewright.curve.read import read_curves, search
 from tunewright.schema.curve import Series
 from tunewright.schema.errors import DataError

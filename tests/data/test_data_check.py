@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.data.check import CheckReport, check_rows, refusals, variations
+from tunewright.data.check import CheckReport, check_rows, refusals, topics_of, variations
 from tunewright.data.dataset import load_dataset
 from tunewright.data.faults import FIXES, Fault, make_fault, merged, name_rows, whole_fault
 from tunewright.data.rows import Message, Row
@@ -144,7 +144,7 @@ def test_refusals(answer: str, is_refusal: bool) -> None:
 
 def test_topics_without_a_column_are_equal_answers(make_chat: Make) -> None:
     rows = [make_chat(1, "A?", "Olaf."), make_chat(2, "B?", "olaf"), make_chat(3, "a", "Olaf"), make_chat(4, "C", "x")]
-    assert variations(rows) == {"topics": 2, "per_topic_median": 1.5}
+    assert variations(topics_of(rows)) == {"topics": 2, "per_topic_median": 1.5}
 
 
 def test_a_fault_as_json_and_its_parts() -> None:
@@ -170,3 +170,14 @@ def test_a_fault_as_json_and_its_parts() -> None:
     assert isinstance(fault, Fault)
     with pytest.raises(KeyError):
         whole_fault("no_such_fault", "x")
+
+
+def test_one_reason_is_said_once_for_held_out_and_other_rows(make_tokenizer: Make, write: Make) -> None:
+    long = [pair(f"Question {number}? " + "word " * 100, "x") for number in range(20)]
+    report = check(make_tokenizer(), write([*HEALTHY, *long]), max_length=60, val_size=0.3)
+    silent = next(fault for fault in report.faults if fault.fault == "no_supervised_token")
+    assert silent.why.count("the answer begins after max_length") == 1
+    assert "rows 7, 8, 9, 10, 11, 12, 13, 14 and 12 more" in silent.why
+    left = silent.without(frozenset(range(7, 26)))
+    assert left is not None
+    assert left.why.endswith("(row 26)")

@@ -101,6 +101,38 @@ def test_nothing_but_a_nan():
 # --- worse than the start, divergence ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("every", [10, 25])
+def test_a_jump_within_the_first_logged_steps_is_worse_than_those(every):
+    """1.4, then 7.0 to the end: the first logged loss is a mean of both, and the rest of the log is flat."""
+    train = np.where(np.arange(600) < 8, 1.4, 7.0)
+    evals = dict.fromkeys(range(100, 601, 100), 7.0)
+    diagnosis = diagnose(make(train, evals, 0, every=every, per_epoch=200))
+    assert diagnosis.health == "sick"
+    assert f"the mean of the first {every} steps" in diagnosis.finding("worse_than_start").why
+    later = make(train, evals, 0, every=every, per_epoch=200)
+    assert diagnose(replace(later, loss=Series(later.loss.steps[1:], later.loss.values[1:]))).health == "healthy"
+
+
+def test_a_rise_that_validation_confirms_needs_less_of_the_training_loss():
+    """120 noisy steps whose loss rises by half in the second part."""
+    steps = np.arange(1, 121)
+    train = 0.9 + 0.8 * np.exp(-steps / 40) + 1.5 * np.maximum(0, steps / 120 - 0.5)
+    evals = {int(step): float(train[step - 1]) for step in steps[19::20]}
+    alone, confirmed = (
+        [diagnose(make(train, given, seed, noise=0.12, per_epoch=40)).has("divergence") for seed in range(20)]
+        for given in ({}, evals)
+    )
+    assert sum(confirmed) == 20
+    assert sum(alone) < sum(confirmed)
+
+
+def test_a_jump_between_evaluations_is_no_other_scale():
+    train = np.where(np.arange(600) < 8, 1.4, 7.0)
+    diagnosis = diagnose(make(train, {0: 1.4, 200: 7.0, 400: 7.0, 600: 7.0}, 0, every=10, per_epoch=200))
+    assert diagnosis.findings[0].symptom == "worse_than_start"
+    assert not diagnosis.has("scale_mismatch")
+
+
 def test_a_coarse_log_hides_a_blow_up_and_step_0_shows_it():
     steps = np.arange(10, 121, 10)
     falling = Series(steps, np.linspace(4.97, 3.14, 12))

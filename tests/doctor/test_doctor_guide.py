@@ -115,3 +115,11 @@ def test_marks_that_cannot_be_measured():
     assert found["validation tracks training"].ok is None
     assert found["gap at most 0.5 nats"].value is None
     assert {mark.ok for mark in marks(Curve("test", "", EMPTY)).values()} == {None}
+
+
+def test_a_loss_logged_on_another_scale_is_read_on_its_own():
+    line = fall(1.6, 0.4)
+    reading = diagnose(make(8 * line[1:], at_evals(line), 0)).guide_reading
+    assert reading.final_loss == pytest.approx(0.4, rel=0.1)
+    assert reading.target.startswith("0.2-0.5")
+    assert "8.0 times that" in reading.tree_advice

@@ -250,3 +250,28 @@ def test_every_detector_is_asked_once():
     files = {path.stem for path in (Path(tunewright.doctor.__path__[0]) / "detectors").glob("*.py")}
     asked = [*ALWAYS, *OF_AN_NLL]
     assert sorted(asked) == sorted(files - {"__init__", "base"})
+
+
+def test_healthy_says_what_a_log_without_validation_leaves_open():
+    alone = diagnose(make(fall(2.0, 0.9), {}, 0))
+    assert alone.health == "healthy"
+    assert alone.leaves_open == "without a validation loss over-fitting cannot be told"
+    assert diagnose(Curve("any", "", Series.of([(1, 2.0)]))).leaves_open == ""
+    flat = np.full(600, 2.3)
+    stuck = diagnose(make(flat, dict.fromkeys(range(50, 601, 50), 2.3), 0, every=10))
+    assert stuck.leaves_open == "whether it learned anything cannot be told"
+
+
+def test_what_was_seen_to_fall_is_not_asked_whether_it_learned():
+    rng = np.random.default_rng(0)
+    slow = 1.62 - 0.24 * np.arange(601) / 600
+    curve = Curve(
+        "any",
+        "",
+        Series.of([(step, slow[step] * float(np.exp(rng.normal(0, 0.06)))) for step in range(10, 601, 10)]),
+        eval_loss=Series.of([(step, slow[step]) for step in range(50, 601, 50)]),
+        steps_per_epoch=200,
+    )
+    read = diagnose(curve)
+    assert read.has("underfit")
+    assert "no_learning" not in {one.symptom for one in read.abstained}

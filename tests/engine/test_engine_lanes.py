@@ -167,11 +167,11 @@ def test_an_error_in_one_lane_waits_for_the_others_and_leaves_nothing_behind() -
 
 
 def test_small_work_is_one_lane_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, before = nn.Linear(10, 10), torch.get_num_threads()
+    sharing, before = lanes.Sharing.of(nn.Linear(10, 10)), torch.get_num_threads()
     monkeypatch.setattr(lanes, "CORES", 4)
-    assert lanes.lanes_for(model, 100, lanes.FORWARD, 8) == 1
-    assert lanes.lanes_for(model, 10_000_000, lanes.FORWARD, 8) == 2
-    assert lanes.lanes_for(model, 1_000_000_000, lanes.FORWARD, 3) == 3
-    with lanes.threads_for(model, 100, lanes.FORWARD):
+    assert sharing.lanes(100, lanes.FORWARD, 8) == 1
+    assert sharing.lanes(10_000_000, lanes.FORWARD, 8) == 2
+    assert sharing.lanes(1_000_000_000, lanes.FORWARD, 3) == 3
+    with sharing.threads(100, lanes.FORWARD):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before

@@ -25,7 +25,8 @@ from tunewright.engine.export import load_tuned, peft_tensors
 from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.loop import run_job, run_pack
 from tunewright.engine.optimizer import FlatOptimizer, SlotRates
-from tunewright.engine.session import Outcome, Session
+from tunewright.engine.roster import Outcome
+from tunewright.engine.session import Session
 from tunewright.engine.step import forward_backward
 from tunewright.record.run import Run
 from tunewright.schema.errors import DataError, Interrupted, ModelError, RunFailed, UsageError

@@ -14,7 +14,8 @@ from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base
 from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.loop import run_pack
-from tunewright.engine.session import Outcome, Session
+from tunewright.engine.roster import Outcome
+from tunewright.engine.session import Session
 from tunewright.record.run import Run
 from tunewright.schema.errors import Interrupted, RunFailed
 from tunewright.schema.recipe import Recipe

@@ -202,3 +202,14 @@ def test_order_case_spaces_and_extra_columns_are_fine(tmp_path):
     assert (run.loss_low, run.loss_high, run.steps, run.extra) == (0.4, 0.6, 395, {"who": "me"})
     path.write_text("rows,epochs,learning_rate,steps,final_loss\n1,1,1,1,1e-2-2e-1\n", "utf-8")
     assert (read_table(path)[0].loss_low, read_table(path)[0].loss_high) == (0.01, 0.2)
+
+
+def test_an_empty_steps_cell_means_that_nobody_knows(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("rows,epochs,learning_rate,steps,final_loss\n625,5,1e-4,,0.7\n", "utf-8")
+    (run,) = read_table(path)
+    verdict = judge(run)
+    assert run.steps is None
+    assert (verdict.word, verdict.steps.effective_batch) == ("underfit", None)
+    assert "not known" in verdict.steps.text
+    assert not next_from_table([run]).prescription.keep

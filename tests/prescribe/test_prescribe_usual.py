@@ -41,6 +41,15 @@ def test_a_rate_far_below_the_planned_one_goes_up_to_it_before_anything_else(sym
     assert values(prescription) == {"learning_rate": PLANNED}
 
 
+def test_overfitting_in_the_first_steps_of_a_high_rate_is_that_rate():
+    def at_once(step):
+        return 1.0 + 0.01 * (step - 10)
+
+    assert values(prescribe(asked("overfit", rate=10 * PLANNED, made=curve(at_once)))) == {"learning_rate": PLANNED}
+    near = prescribe(asked("overfit", rate=PLANNED, made=curve(at_once)))
+    assert values(near) == {"num_train_epochs": 0.5}
+
+
 @pytest.mark.parametrize(("symptom", "key"), [("overfit", "num_train_epochs"), ("underfit", "num_train_epochs")])
 def test_a_rate_near_the_planned_one_is_left_alone(symptom, key):
     made = curve(turning if symptom == "overfit" else falling)
@@ -64,6 +73,23 @@ def test_a_spike_under_a_planned_rate_is_normal_and_kept():
     assert prescribe(asked("spike", rate=PLANNED)).keep
 
 
+@pytest.mark.parametrize(("height", "rate", "looked"), [(30.0, PLANNED, True), (3.0, PLANNED, False)])
+def test_a_spike_far_above_the_untouched_model_is_looked_at_though_it_passed(height, rate, looked):
+    made = curve(falling, train_of=lambda step: height if step == 60 else 2.0 - 0.2 * math.log(step))
+    prescription = prescribe(asked(finding("spike", (60, 60)), rate=rate, made=made))
+    assert [change.key for change in prescription.changes] == ["data"] * looked
+    assert prescription.keep is not looked
+
+
+def test_a_spike_that_passed_leaves_the_change_beside_it_open():
+    made = curve(turning, train_of=lambda step: 30.0 if step == 60 else 2.0 - 0.2 * math.log(step))
+    passed = prescribe(asked(finding("spike", (60, 60)), "overfit", rate=PLANNED, made=made))
+    assert [change.key for change in passed.changes] == ["data", "num_train_epochs"]
+    high = prescribe(asked(finding("spike", (60, 60)), rate=10 * PLANNED, made=made))
+    assert values(high) == {"learning_rate": PLANNED}
+    assert not any(is_step(change) for change in high.changes)
+
+
 def test_full_fine_tuning_is_planned_low_so_more_is_asked_of_a_rate_above():
     changed = values(prescribe(asked("oscillation", rate=8 * PLANNED, method="full")))
     assert changed == {"learning_rate": pytest.approx(4 * PLANNED)}
@@ -80,9 +106,17 @@ def test_a_long_warm_up_and_a_rate_far_too_low_are_put_right_together(share, bot
     assert changed == ({"warmup_ratio": 0.05, "learning_rate": PLANNED} if both else {"warmup_ratio": 0.05})
 
 
-def test_a_blow_up_at_the_planned_rate_takes_a_third_of_it():
-    prescription = prescribe(asked(finding("divergence", (3, 100)), rate=PLANNED))
-    assert values(prescription)["learning_rate"] == pytest.approx(PLANNED / 3, rel=1e-5)
+@pytest.mark.parametrize(("times", "looked"), [(0.7, True), (2.0, True), (2.5, False)])
+def test_a_blow_up_at_the_planned_rate_looks_at_the_rows_and_takes_a_third_of_it(times, looked):
+    prescription = prescribe(asked(finding("divergence", (3, 100)), rate=times * PLANNED))
+    assert values(prescription)["learning_rate"] == pytest.approx(times * PLANNED / 3, rel=1e-5)
+    assert [change.key for change in prescription.changes if is_step(change)] == (["data", "template"] * looked)
+
+
+@pytest.mark.parametrize(("step", "calm"), [(60, True), (40, False)])
+def test_a_rate_far_above_the_plan_is_not_blamed_for_nan_once_it_was_borne_for_half_the_run(step, calm):
+    given = asked(finding("non_finite", (step, 100)), made=nan_after(step), rate=10 * PLANNED, precision="fp16")
+    assert values(prescribe(given)) == ({"precision": "bf16"} if calm else {"learning_rate": PLANNED})
 
 
 def test_a_planned_rate_that_failed_before_is_followed_by_a_third():
@@ -141,6 +175,58 @@ def test_a_run_without_clipping_gets_it_with_the_planned_rate():
 def test_a_weight_decay_that_eats_the_weights_goes(rate, decay, speaks):
     changed = values(prescribe(asked("no_learning", rate=rate, weight_decay=decay)))
     assert (changed == {"weight_decay": 0.0}) is speaks
+
+
+def test_a_decay_that_only_a_rate_far_too_high_makes_harmful_stays():
+    changed = values(prescribe(asked("divergence", rate=40 * PLANNED, weight_decay=1.0)))
+    assert changed == {"learning_rate": PLANNED}
+
+
+@pytest.mark.parametrize(
+    ("rate", "epochs", "after"),
+    [
+        # eight times the rows at eight times the epochs are as many steps
+        (PLANNED, 0.5, {"gradient_accumulation_steps": 8, "num_train_epochs": 4.0}),
+        # no more epochs than planned, and the rate up by 8^(1/4) = 1.68
+        (PLANNED / 2, 4.0, {"gradient_accumulation_steps": 8, "num_train_epochs": 16.0, "learning_rate": 4.20448e-4}),
+        # ... but not past the planned one
+        (PLANNED / 1.25, 16.0, {"gradient_accumulation_steps": 8, "learning_rate": PLANNED}),
+    ],
+)
+def test_more_rows_a_step_keep_the_number_of_steps(rate, epochs, after):
+    usual = {"learning_rate": PLANNED, "num_train_epochs": 16.0}
+    one_row = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "num_train_epochs": epochs}
+    assert values(prescribe(asked("underfit", rate=rate, made=curve(falling), usual=usual, **one_row))) == after
+
+
+def test_more_rows_against_swings_leave_the_rate_alone():
+    usual = {"learning_rate": PLANNED, "num_train_epochs": 16.0}
+    given = asked("oscillation", rate=PLANNED / 2, usual=usual, gradient_accumulation_steps=1, num_train_epochs=4.0)
+    assert values(prescribe(given)) == {"gradient_accumulation_steps": 8, "num_train_epochs": 16.0}
+
+
+@pytest.mark.parametrize(
+    ("steps", "usual_epochs", "after"),
+    [
+        # 2 steps of 128 rows at 0.8 epochs: 100 steps of 16 rows are 5 epochs
+        (2, 16.0, {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 1, "num_train_epochs": 5.0}),
+        (2, 3.0, {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 1, "num_train_epochs": 3.0}),
+    ],
+)
+def test_few_steps_of_many_rows_become_a_hundred_of_the_planned_rows(steps, usual_epochs, after):
+    usual = {"learning_rate": PLANNED, "num_train_epochs": usual_epochs, "rows_a_step": 16}
+    batches = {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 4, "num_train_epochs": 0.8}
+    made = curve(falling, evals=(1, 2), total=steps)
+    assert values(prescribe(asked("underfit", rate=PLANNED, made=made, usual=usual, **batches))) == after
+
+
+@pytest.mark.parametrize(
+    ("epochs", "usual_epochs", "longer"), [(0.5, 16.0, True), (1.0, 16.0, False), (0.5, 1.0, False)]
+)
+def test_rows_that_were_never_seen_are_seen_though_noise_hides_a_fall(epochs, usual_epochs, longer):
+    usual = {"learning_rate": PLANNED, "num_train_epochs": usual_epochs}
+    prescription = prescribe(asked(rate=PLANNED, made=curve(falling), usual=usual, num_train_epochs=epochs))
+    assert values(prescription) == ({"num_train_epochs": usual_epochs} if longer else {})
 
 
 @pytest.mark.parametrize(("batch", "accumulation", "after"), [(1, 1, 8), (2, 1, 4), (1, 3, 8), (2, 2, None)])

@@ -15,10 +15,11 @@ from tunewright.data.rows import Message, Row
 from tunewright.probes.answers import Counts, Floats
 from tunewright.probes.conditional_gain import Gain, conditional_gain, exchanged
 from tunewright.probes.hard_rows import hard_rows
-from tunewright.probes.shared_pieces import shared_z
+from tunewright.probes.misfits import misfits
+from tunewright.probes.shared_pieces import shared_z, told_elsewhere
 from tunewright.probes.template_gap import FORMS, OWN, Gap, template_gap
 from tunewright.probes.val_shift import Shift, val_shift
-from tunewright.probes.verdicts import judge_labels, judge_rows, judge_shift, judge_template
+from tunewright.probes.verdicts import APART, judge_labels, judge_misfits, judge_rows, judge_shift, judge_template
 from tunewright.schema.finding import Abstention, Finding
 
 NAMES = ("Brask", "Amberley", "Corvino", "Dunmore", "Eskil", "Farrow", "Gomu", "Hali")
@@ -109,6 +110,15 @@ def test_prompts_and_answers_share_words_only_when_they_belong_together(seed: in
     assert abs(shared_z(shuffled(rows(), seed), seed=seed)) < 3
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_shuffled_answers_tell_what_other_rows_ask_and_facts_by_heart_do_not(seed: int) -> None:
+    names = [f"{name}{n}" for n in range(5) for name in NAMES]
+    asked = [pair(n, f"Who keeps {name}?", f"{name}: Mr {n}.") for n, name in enumerate(names)]
+    assert told_elsewhere(shuffled(asked, seed)) > 0.8
+    assert told_elsewhere([pair(n, f"Who keeps {name}?", f"Mr {name[::-1]}.") for n, name in enumerate(names)]) == 0.0
+    assert told_elsewhere([]) == 0.0
+
+
 def test_chinese_rows_share_pieces_too() -> None:
     towns = ["布拉斯克港口", "安伯利小镇上", "科尔维诺河边", "邓莫尔大山里", "埃斯基尔湖畔", "法罗群岛北部"]
     asked = [pair(n, f"{town}在哪里？", f"{town}在北方。") for n, town in enumerate(towns)]
@@ -130,17 +140,24 @@ def asked_for() -> Gain:
 
 
 def test_labels_are_cleared_by_either_witness_without_asking_for_own_answers() -> None:
-    assert judge_labels(MUCH, 0.0, 1.0, asked_for) is None
-    assert judge_labels(NOTHING, 8.0, 1.0, asked_for) is None
-    assert judge_labels(Gain(0.3, 0.2, 2.0, 100), 0.0, 1.0, asked_for) is None  # too little is known of it
+    assert judge_labels(MUCH, 0.0, 1.0, 1.0, asked_for) is None
+    assert judge_labels(NOTHING, 8.0, 1.0, 1.0, asked_for) is None
+    assert judge_labels(Gain(0.3, 0.2, 2.0, 100), 0.0, 1.0, 1.0, asked_for) is None  # too little is known of it
 
 
 def test_labels_are_unrelated_when_no_witness_speaks_for_them() -> None:
-    finding = judge_labels(NOTHING, 1.0, 1.0, lambda: MUCH, (0, 80))
+    finding = judge_labels(NOTHING, 1.0, 1.0, 1.0, lambda: MUCH, (0, 80))
     assert isinstance(finding, Finding)
     assert (finding.code, finding.severity, finding.steps) == ("TW402", "error", (0, 80))
     assert finding.evidence["gain"] == 0.02
     assert finding.evidence["gain_of_own_answers"] == 2.0
+
+
+def test_answers_that_name_nothing_of_other_rows_may_be_facts_to_learn_by_heart() -> None:
+    finding = judge_labels(NOTHING, 1.0, 0.05, 1.0, lambda: MUCH)
+    assert isinstance(finding, Finding)
+    assert finding.severity == "warning"
+    assert "learnt by heart" in finding.causes[-1]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +170,7 @@ def test_labels_are_unrelated_when_no_witness_speaks_for_them() -> None:
     ],
 )
 def test_labels_cannot_be_judged(gain: Gain, different: float, control: Gain | None, because: str) -> None:
-    said = judge_labels(gain, 1.0, different, lambda: control)
+    said = judge_labels(gain, 1.0, 1.0, different, lambda: control)
     assert isinstance(said, Abstention)
     assert because in said.because
 
@@ -259,10 +276,72 @@ def test_rows_far_above_the_others_are_named_highest_first() -> None:
     assert finding.steps == (0, 50)
 
 
+def test_rows_known_less_by_heart_than_others_are_not_behind_those_never_seen() -> None:
+    after = np.array([0.1] * 40 + [0.12] * 40 + [0.6, 0.7, 0.8, 0.9])
+    count = len(after)
+    alone = hard_rows(range(count), np.full(count, 20.0), 10 * after, np.full(count, 10))
+    assert alone.behind == (80, 81, 82, 83)
+    unseen = (10 * np.random.default_rng(0).normal(0.5, 0.2, 60), np.full(60, 10))
+    beside = hard_rows(range(count), np.full(count, 20.0), 10 * after, np.full(count, 10), unseen)
+    assert beside.behind == ()
+    assert beside.limit > 0.9
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_sound_rows_of_uneven_loss_are_not_accused(seed: int) -> None:
     after = np.random.default_rng(seed).gamma(2.0, 0.3, 200)
     assert judge_rows(hard_rows(range(200), 10 * after + 20, 10 * after, np.full(200, 10)), 9) is None
+
+
+# --- rows whose answers belong to no prompt
+
+
+def seen_by_a_model(count: int, wrong: int, knows: float, seed: int) -> tuple[Floats, Floats, Counts]:
+    """Losses of rows behind their own prompts and two others; ``knows``: what the own prompt saves, in log units."""
+    draw = np.random.default_rng(seed)
+    easy = draw.normal(2.0, 0.4, count)
+    others_Kn = np.exp(easy + draw.normal(0.0, 0.2, (2, count)))
+    saved = knows * draw.lognormal(0.0, 0.25, count)
+    saved[:wrong] = 0.0
+    return np.exp(easy - saved + draw.normal(0.0, 0.2, count)), others_Kn, np.full(count, 10)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_answers_that_fit_no_prompt_better_are_named(seed: int) -> None:
+    strange = misfits(range(1, 201), *seen_by_a_model(200, 24, 1.5, seed))
+    assert strange.apart > APART
+    assert len(set(strange.rows) & set(range(1, 25))) >= 21
+    assert len(strange.rows) <= 27
+    finding = judge_misfits(strange, "validation", 40)
+    assert isinstance(finding, Finding)
+    assert (finding.symptom, finding.severity, finding.steps) == ("noisy_labels", "warning", (0, 40))
+    assert set(finding.rows) == set(strange.rows)
+    assert judge_misfits(strange, "validation", 40, numbered=False).rows == ()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sound_rows_fit_their_own_prompts(seed: int) -> None:
+    assert judge_misfits(misfits(range(200), *seen_by_a_model(200, 0, 1.5, seed)), "training", 9) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("wrong", [0, 24])
+def test_nothing_is_said_of_rows_a_model_has_not_learnt(seed: int, wrong: int) -> None:
+    said = judge_misfits(misfits(range(200), *seen_by_a_model(200, wrong, 0.1, seed)), "training", 9)
+    assert isinstance(said, Abstention)
+    assert "not learnt" in said.because
+
+
+def test_misfits_need_rows_with_numbers() -> None:
+    own, others_Kn, tokens = seen_by_a_model(40, 5, 1.5, 0)
+    own[7], tokens[8] = np.nan, 0
+    assert misfits(range(40), own, others_Kn, tokens).measured == 38
+    for few in (0, 1, 12):
+        said = judge_misfits(misfits(range(few), own[:few], others_Kn[:, :few], tokens[:few]), "validation", 9)
+        assert isinstance(said, Abstention)
+    same = misfits(range(40), np.ones(40), np.ones((2, 40)), np.full(40, 3))
+    assert math.isnan(same.apart)
+    assert isinstance(judge_misfits(same, "validation", 9), Abstention)
 
 
 def test_losses_that_are_no_numbers_are_the_highest_and_none_is_made_up() -> None:

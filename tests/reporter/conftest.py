@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -233,80 +234,118 @@ def promise(low: float, high: float) -> dict[str, float]:
     return {"middle": (low + high) / 2, "low": low, "high": high}
 
 
+@dataclass(frozen=True)
+class Sample:
+    """One run of the sample tuning: what it logged and what was found, and the changes that led to it."""
+
+    metrics: list[dict[str, Any]]
+    settings: dict[str, Any]
+    health: str
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    promised: dict[str, float] | None = None
+
+
+REPLAY = {"data": "general", "share": 0.25}
+DEAD = finding("TW101", "non_finite", "error", [143, 632], "The loss is NaN from step 143 on: 490 points.")
+OVERFIT = finding(
+    "TW301",
+    "overfit",
+    "warning",
+    [380, 632],
+    "Validation loss rose 0.19 nats (31 %) above its lowest, 0.424 at step 351.",
+    causes=["too many epochs", "a high rate"],
+)
+SPIKE = finding(
+    "TW106",
+    "spike",
+    "info",
+    [212, 212],
+    "One batch cost 2.4 times its neighbours and was over at once.",
+    rows=[17, 204],
+)
+FORGOT = finding("TW701", "forgetting", "warning", [430, 632], "The loss on general text rose by 0.16 nats per token.")
+
+
+def samples() -> list[Sample]:
+    """Diverged, overfitting, forgetting, kept, and one change too far."""
+    return [
+        Sample(events(632, rate=1.9, floor=0.4, seed=1, dies_at=143), recipe(2e-2, 8.0), "sick", [DEAD]),
+        Sample(
+            events(632, rate=1.6, floor=0.42, rise=0.55, seed=2),
+            recipe(5e-3, 8.0),
+            "warning",
+            [OVERFIT, SPIKE],
+            [change("learning_rate", 2e-2, 5e-3, "the loss became NaN at step 143")],
+            promise(0.38, 0.52),
+        ),
+        Sample(
+            events(632, rate=1.2, floor=0.33, rise=0.1, seed=3),
+            recipe(2.5e-3, 8.0),
+            "warning",
+            [FORGOT],
+            [change("learning_rate", 5e-3, 2.5e-3, "validation rises after step 351")],
+            promise(0.34, 0.4),
+        ),
+        Sample(
+            events(842, rate=1.25, floor=0.283, seed=4),
+            recipe(2.5e-3, 8.0, replay=REPLAY),
+            "healthy",
+            [SPIKE],
+            [change("replay", None, REPLAY, "old skills are being lost")],
+        ),
+        Sample(
+            events(1263, rate=1.3, floor=0.285, seed=5),
+            recipe(2.5e-3, 12.0, replay=REPLAY),
+            "healthy",
+            [],
+            [change("num_train_epochs", 8.0, 12.0, "validation still fell at the end")],
+            promise(0.262, 0.279),
+        ),
+    ]
+
+
+def write_sample(folder: Path, sample: Sample, *, with_exam: bool) -> dict[str, Any]:
+    """Write a run of the tuning; what tuning.json says of it."""
+    read = diagnosis(sample.health, sample.findings)
+    loss, best_step = lowest(sample.metrics)
+    general = {event["step"]: event["general_loss"] for event in sample.metrics if "general_loss" in event}
+    forgetting = general[best_step] - general[0]
+    result = {
+        "eval_loss": loss,
+        "base_eval_loss": 2.914,
+        "best_step": best_step,
+        "forgetting": forgetting,
+        "health": sample.health,
+    }
+    write_run(folder, sample.metrics, read, settings=sample.settings, result=result, with_exam=with_exam)
+    return {
+        "run": str(folder),
+        "name": folder.name,
+        "changed": sample.changed,
+        "why": sample.changed[0]["why"] if sample.changed else "the planned first run",
+        "eval_loss": loss,
+        "forgetting": forgetting,
+        "health": sample.health,
+        "findings": [one["symptom"] for one in sample.findings],
+        "predicted": sample.promised,
+    }
+
+
+KEPT = "run-4"
+
+
 def write_tuning(folder: Path) -> Path:
-    """A tuning of five runs: diverged, overfitting, forgetting, kept, and one change too far."""
-    rose = "Validation loss rose 0.19 nats (31 %) above its lowest, 0.424 at step 351."
-    overfit = finding("TW301", "overfit", "warning", [380, 632], rose, causes=["too many epochs", "a high rate"])
-    lone = "One batch cost 2.4 times its neighbours and was over at once."
-    spike = finding("TW106", "spike", "info", [212, 212], lone, rows=[17, 204])
-    dead = finding("TW101", "non_finite", "error", [143, 632], "The loss is NaN from step 143 on: 490 points.")
-    forgot = finding(
-        "TW701", "forgetting", "warning", [430, 632], "The loss on general text rose by 0.16 nats per token."
-    )
-    replay = {"data": "general", "share": 0.25}
-    curves = [
-        events(632, rate=1.9, floor=0.4, seed=1, dies_at=143),
-        events(632, rate=1.6, floor=0.42, rise=0.55, seed=2),
-        events(632, rate=1.2, floor=0.33, rise=0.1, seed=3),
-        events(842, rate=1.25, floor=0.283, seed=4),
-        events(1263, rate=1.3, floor=0.285, seed=5),
-    ]
-    settings_of = [
-        recipe(2e-2, 8.0),
-        recipe(5e-3, 8.0),
-        recipe(2.5e-3, 8.0),
-        recipe(2.5e-3, 8.0, replay=replay),
-        recipe(2.5e-3, 12.0, replay=replay),
-    ]
-    readings = [
-        ("sick", [dead]),
-        ("warning", [overfit, spike]),
-        ("warning", [forgot]),
-        ("healthy", [spike]),
-        ("healthy", []),
-    ]
-    changes = [
-        [],
-        [change("learning_rate", 2e-2, 5e-3, "the loss became NaN at step 143")],
-        [change("learning_rate", 5e-3, 2.5e-3, "validation rises after step 351")],
-        [change("replay", None, replay, "old skills are being lost")],
-        [change("num_train_epochs", 8.0, 12.0, "validation still fell at the end")],
-    ]
-    expected = [None, promise(0.38, 0.52), promise(0.34, 0.4), None, promise(0.262, 0.279)]
-    runs = []
-    for index, metrics in enumerate(curves):
-        name, settings, read = f"run-{index + 1}", settings_of[index], diagnosis(*readings[index])
-        loss, best_step = lowest(metrics)
-        general = {event["step"]: event["general_loss"] for event in metrics if "general_loss" in event}
-        forgetting = general[best_step] - general[0]
-        result = {
-            "eval_loss": loss,
-            "base_eval_loss": 2.914,
-            "best_step": best_step,
-            "forgetting": forgetting,
-            "health": read["health"],
-        }
-        path = write_run(folder / name, metrics, read, settings=settings, result=result, with_exam=name == "run-4")
-        runs.append(
-            {
-                "run": str(path),
-                "name": name,
-                "changed": changes[index],
-                "why": changes[index][0]["why"] if changes[index] else "the planned first run",
-                "eval_loss": loss,
-                "forgetting": forgetting,
-                "health": read["health"],
-                "findings": [one["symptom"] for one in read["findings"]],
-                "predicted": expected[index],
-            }
-        )
+    """A tuning of five runs, the fourth of which is kept."""
+    written = {f"run-{number}": sample for number, sample in enumerate(samples(), start=1)}
+    runs = {name: write_sample(folder / name, sample, with_exam=name == KEPT) for name, sample in written.items()}
     tuning = {
-        "runs": runs,
+        "runs": list(runs.values()),
         "base_eval_loss": 2.914,
         "best": {
-            "run": str(folder / "run-4"),
-            "eval_loss": runs[3]["eval_loss"],
-            "adapter": str(folder / "run-4" / "best"),
+            "run": str(folder / KEPT),
+            "eval_loss": runs[KEPT]["eval_loss"],
+            "adapter": str(folder / KEPT / "best"),
         },
         "tokens": {"train": 3_410_000, "eval": 402_000},
         "seconds": 412.0,
@@ -317,9 +356,12 @@ def write_tuning(folder: Path) -> Path:
         "goal": "balanced",
         "started": STARTED,
     }
+    lines = [
+        {"t": STARTED + 80 * i, "text": f"{name}: curve {sample.health}"}
+        for i, (name, sample) in enumerate(written.items())
+    ]
     (folder / "tuning.json").write_text(json_text(tuning))
     (folder / "run.json").write_text(json_text({"status": "finished", "started": STARTED}))
-    lines = [{"t": STARTED + 80 * i, "text": f"run-{i + 1}: curve {readings[i][0]}"} for i in range(5)]
     (folder / "decisions.jsonl").write_text("".join(json_text(line) + "\n" for line in lines))
     return folder
 

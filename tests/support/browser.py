@@ -1,4 +1,4 @@
-"""A real Chromium and a real board, for the tests that look at what a person would see."""
+"""A board in a browser window, for the tests that look at what a person would see."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -57,6 +55,7 @@ class Page:
 
     def __init__(self, driver: webdriver.Chrome, served: Served) -> None:
         self.driver, self.served = driver, served
+        driver.set_script_timeout(WAIT_S)
 
     def open(self, query: str = "", *, token: bool = False) -> None:
         self.driver.get(f"{self.served.address}{query}{f'#token={self.served.token}' if token else ''}")
@@ -111,28 +110,6 @@ class Page:
             if one["impact"] in ("serious", "critical")
             for node in one["nodes"]
         ]
-
-
-@contextmanager
-def browser() -> Iterator[webdriver.Chrome]:
-    """Debian's Chromium, without a window."""
-    options = Options()
-    options.binary_location = "/usr/bin/chromium"
-    for switch in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,1000",
-    ):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    driver.set_script_timeout(WAIT_S)
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @contextmanager

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tunewright.data.tokens import TokenRow
+from tunewright.trainers.exported import labels_of
 from tunewright.trainers.inside.host import describe
-from tunewright.trainers.matching import described, differences, labels_of
+from tunewright.trainers.matching import described, differences
 
 SKIP = -100
 

@@ -110,7 +110,7 @@ def test_what_is_left_goes_to_neighbours_of_the_last_run() -> None:
     whole = [step.outcome.recipe for step in scouted.steps if step.phase == "run"]
     assert whole[0] == scouted.first
     assert len({(recipe.learning_rate, recipe.num_train_epochs, recipe.lora_rank) for recipe in whole}) == 5
-    assert [recipe.lora_rank for recipe in whole] == [16, 2, 16, 16, 16]
+    assert [recipe.lora_rank for recipe in whole] == [16, 16, 16, 16, 2]
     assert any("so beside it" in line for line in said)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import random
 import re
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -87,6 +88,9 @@ def bakeoff(
     dataset = load_dataset(given)
     seed = int(given.get("seed", 0))
     rows = _rows(dataset.val if tune else (*dataset.train, *dataset.val), seed)
+    if not rows:
+        look = f"tunewright check {shlex.quote(str(given['data']))} --model {shlex.quote(names[0])}"
+        raise DataError(f"{given['data']}: no row with an answer to compare models on", hint=look)
     return _Bakeoff(contenders, rows, _questions(given, dataset, suite, seed), seed, watch).go(
         _Tuning(request, dataset, Path(runs_dir)) if tune else None
     )
@@ -110,8 +114,6 @@ def _contender(name: str) -> _Contender:
 def _rows(rows: Sequence[Row], seed: int) -> list[Row]:
     """At most ``MOST_ROWS`` different rows that have an answer, in the data's order."""
     usable = [row for row in by_number(tuple(rows)).values() if row.answer.strip()]
-    if not usable:
-        raise DataError("no row with an answer to compare models on", hint="tunewright check DATA")
     drawn = random.Random(f"bakeoff {seed}").sample(range(len(usable)), min(MOST_ROWS, len(usable)))
     return [usable[at] for at in sorted(drawn)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,30 @@ from tunewright.app.watch import Watch
 from tunewright.data.dataset import Dataset
 from tunewright.data.model_folder import load_tokenizer
 from tunewright.data.row_faults import role_fault
-from tunewright.data.rows import Row
+from tunewright.data.rows import Message, Row
+from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base, pristine
 from tunewright.engine.pack import Pack
-from tunewright.examiner.ask import answer_all
+from tunewright.examiner.ask import Prompt, answer_all
 from tunewright.probes.answers import AnswerLosses, Counts, Floats
-from tunewright.probes.conditional_gain import EXCHANGES, FEWEST_ROWS, Gain, conditional_gain
+from tunewright.probes.conditional_gain import EXCHANGES, FEWEST_ROWS, Gain, behind_others, conditional_gain
+from tunewright.probes.cross_fit import cross_fit
 from tunewright.probes.general import general_material
 from tunewright.probes.hard_rows import HardRows, hard_rows
-from tunewright.probes.shared_pieces import shared_z
+from tunewright.probes.misfits import Misfits, misfits
+from tunewright.probes.shared_pieces import shared_z, told_elsewhere
 from tunewright.probes.template_gap import Gap, template_gap
 from tunewright.probes.val_shift import Shift, val_shift
-from tunewright.probes.verdicts import judge_labels, judge_rows, judge_shift, judge_template
+from tunewright.probes.verdicts import (
+    USES_PROMPTS_NATS,
+    judge_labels,
+    judge_misfits,
+    judge_rows,
+    judge_shift,
+    judge_template,
+)
 from tunewright.schema.finding import Abstention, Finding
+from tunewright.schema.recipe import Recipe
 
 FILE = "probes.json"
 ROWS = 100
@@ -38,16 +49,19 @@ OWN_ROWS, LONGEST_ANSWER = 32, 48
 """Own answers of the base that are asked for where they are needed, and their longest in tokens."""
 COST_SHARE = 0.05
 """Of what a run costs, what its probes may, before and after it together."""
-FORWARDS = 6
-"""Passes over a row around a run: a training row as it is (twice) and behind another prompt, a validation row likewise;
-each takes a third of a training step."""
+FORWARDS = 7
+"""Passes over a row around a run: a training row as it is (twice) and behind another prompt, a validation row as it is
+(twice) and behind two others; each takes a third of a training step."""
+UNSEEN_ROWS, UNSEEN_EPOCHS = 400, 4
+"""Training rows that are judged by models that have not seen them, and the least steps of each of the two trainings, in
+epochs of all these rows."""
 
 
 def affordable_rows(rows_seen: int) -> int:
     """Rows to ask about in a run that sees so many, all epochs together; 0 where too few could be afforded.
 
     >>> affordable_rows(6600), affordable_rows(1000), affordable_rows(300)
-    (100, 25, 0)
+    (100, 21, 0)
     """
     rows = min(ROWS, int(3 * COST_SHARE * rows_seen / FORWARDS))
     return rows if rows >= FEWEST_ROWS else 0
@@ -61,6 +75,7 @@ class Probed:
     template: Gap | None = None
     shift: Shift | None = None
     hard: HardRows | None = None
+    misfits: Misfits | None = None
     findings: tuple[Finding, ...] = ()
     abstained: tuple[Abstention, ...] = ()
     tokens: int = 0
@@ -75,6 +90,7 @@ class Probed:
             "template_gap": self.template,
             "val_shift": self.shift,
             "hard_rows": self.hard,
+            "misfits": self.misfits,
         }
         said = {"findings": self.findings, "abstained": self.abstained, "tokens": self.tokens}
         return {**{name: value for name, value in measured.items() if value is not None}, **said}
@@ -130,10 +146,49 @@ class DataProbes:
         elif isinstance(trained, Pack):
             with trained.adapters_off():
                 before_n, _ = ask(sample)
-        hard = hard_rows([row.number for row in sample], before_n, after_n, counts_n)
-        gain = conditional_gain(held, ask, exchanges=self.exchanges, seed=self.seed) if held else None
-        labels = self._labels(gain, trained, (0, last_step)) if gain else None
-        return self._said([labels, judge_rows(hard, last_step)], gain=gain, hard=hard)
+        labels = gain = strange = own = None
+        if held:
+            own, others_Kn = ask(held), behind_others(held, ask, EXCHANGES, self.seed)
+            gain = conditional_gain(held, ask, own=own, others_Kn=others_Kn)
+            labels = self._labels(gain, trained, (0, last_step))
+            strange = misfits([row.number for row in held], own[0], others_Kn, own[1])
+        hard = hard_rows([row.number for row in sample], before_n, after_n, counts_n, own)
+        noisy = self._noisy(hard, strange, last_step) if not isinstance(labels, Finding) else None
+        return self._said([labels, noisy], gain=gain, hard=hard, misfits=strange)
+
+    def unseen_rows(
+        self, recipe: Recipe, train: Sequence[TokenRow], best_step: int | None = None
+    ) -> tuple[Misfits, Finding | Abstention | None, int]:
+        """Which answers of training rows belong to no prompt, by short trainings that did not see them; and tokens.
+
+        ``train``: the rows as tokens; best_step: of the run, where it is known: each half is seen as often as its rows
+        were by then. Raises Interrupted when the watch wants to stop.
+        """
+        sample = _sample(self.dataset.train, UNSEEN_ROWS, self.seed)
+        usual = UNSEEN_EPOCHS * len(sample) / recipe.effective_batch_size
+        as_in_the_run = (best_step or 0) / 2 * len(sample) / max(1, len(train))
+        own_n, others_Kn, tokens_n, trained = cross_fit(
+            self.base,
+            recipe,
+            sample,
+            {row.number: row for row in train},
+            self._ask,
+            steps=max(1, round(max(usual, as_in_the_run))),
+            exchanges=EXCHANGES,
+            on_progress=self.watch.working,
+            should_stop=self.watch.should_stop,
+        )
+        found = misfits([row.number for row in sample], own_n, others_Kn, tokens_n)
+        tokens, self._tokens = trained + self._tokens, 0
+        return found, judge_misfits(found, "training", 0), tokens
+
+    def _noisy(self, hard: HardRows, strange: Misfits | None, last_step: int) -> Finding | Abstention | None:
+        """Training rows that stayed behind, else validation rows whose answers belong to no prompt."""
+        behind = judge_rows(hard, last_step)
+        if behind is not None or strange is None:
+            return behind
+        # split by chance, validation rows have the training rows' faults; those of another file have numbers of theirs
+        return judge_misfits(strange, "validation", last_step, numbered=self.dataset.held_out)
 
     def _said(self, said: Sequence[Finding | Abstention | None], **measured: Any) -> Probed:
         findings = tuple(one for one in said if isinstance(one, Finding))
@@ -160,14 +215,24 @@ class DataProbes:
         different = len({row.answer for row in chats}) / max(1, len(chats))
 
         def control() -> Gain | None:
-            """Whether the base reads its prompts at all; asked only where the data gives cause to."""
-            own = self._own_tokenizer()
-            if not own.chat_template or (not isinstance(model, Pack) and model is not self.base.model):
+            """Whether the base reads its prompts at all: those of the rows, else the bundled ones. Asked only where the
+            data gives cause to."""
+            if not isinstance(model, Pack) and model is not self.base.model:
                 return None
             with model.adapters_off() if isinstance(model, Pack) else nullcontext():
-                return conditional_gain(self._own_rows(own), self._ask(model, own), seed=self.seed)
+                return self._own_gain(model, chats[:OWN_ROWS])
 
-        return judge_labels(gain, shared_z(chats, seed=self.seed), different, control, steps)
+        return judge_labels(gain, shared_z(chats, seed=self.seed), told_elsewhere(chats), different, control, steps)
+
+    def _own_gain(self, model: Pack | nn.Module, rows: Sequence[Row]) -> Gain | None:
+        """The gain of the base's own answers, to these rows' prompts or to bundled ones, whichever it reads better."""
+        said = self._said_to([row.messages[: row.last_answer] for row in rows], self.base.tokenizer)
+        answered = [_answered(row, text) for row, text in zip(rows, said, strict=True) if text.strip()]
+        found = conditional_gain(answered, self._ask(model, with_stop=False), seed=self.seed)
+        own = self._own_tokenizer()
+        if found.low >= USES_PROMPTS_NATS or not own.chat_template:
+            return found
+        return conditional_gain(self._own_rows(own), self._ask(model, own), seed=self.seed)
 
     def _template_gap(self, sample: Sequence[Row]) -> Gap | None:
         """Under another template than its own, a base is asked about what it says under its own; else, about the rows
@@ -188,12 +253,20 @@ class DataProbes:
         """What the base answers to bundled prompts under its own template."""
 
         def answer(prompts: Sequence[str]) -> Sequence[str]:
-            said = answer_all(self.base.model, own_tokenizer, prompts, max_new_tokens=LONGEST_ANSWER)
-            self._tokens += said.tokens
-            return said.texts
+            return self._said_to(prompts, own_tokenizer)
 
         rows = general_material(answer, probe_count=OWN_ROWS, replay_count=0, seed=self.seed).probe
         return tuple(row for row in rows if row.text is None)
+
+    def _said_to(self, prompts: Sequence[Prompt], tokenizer: Any) -> Sequence[str]:
+        said = answer_all(self.base.model, tokenizer, prompts, max_new_tokens=LONGEST_ANSWER)
+        self._tokens += said.tokens
+        return said.texts
+
+
+def _answered(row: Row, answer: str) -> Row:
+    """The row with another answer, and nothing after it."""
+    return replace(row, messages=(*row.messages[: row.last_answer], Message("assistant", answer)))
 
 
 def _sample(rows: Sequence[Row], most: int, seed: int) -> list[Row]:

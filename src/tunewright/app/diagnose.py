@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunewright.app.case import report_on
 from tunewright.curve.read import search
-from tunewright.prescribe.report import Report, report_on
+from tunewright.prescribe.report import Report
+from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError, UsageError
 
 __all__ = ["Report", "Survey", "columns_of", "diagnose", "report_on", "survey"]
@@ -40,15 +42,17 @@ def diagnose(sources: Sequence[str | Path] | str | Path, *, columns: Mapping[str
 
 def survey(sources: Sequence[str | Path], columns: Mapping[str, str] | None = None) -> Survey:
     """The same, with what could not be read. Raises DataError when a source has no curve at all."""
-    reports: list[Report] = []
+    found: list[Curve] = []
     unread: list[DataError] = []
     for source in sources:
         curves, problems = search(Path(source), columns)
         if not curves:
             raise problems[0]
-        reports += [with_row_texts(report_on(curve)) for curve in curves]
+        found += curves
         unread += problems
-    return Survey(tuple(reports), tuple(unread))
+    # of many runs each would look at all the others
+    reports = tuple(with_row_texts(report_on(curve, past=len(found) == 1)) for curve in found)
+    return Survey(reports, tuple(unread))
 
 
 def with_row_texts(report: Report) -> Report:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunewright.app.harness import check_tasks, run_tasks
 from tunewright.app.model_card import write_card
@@ -26,6 +26,7 @@ from tunewright.examiner.suite import (
     read_suite,
     save_suite,
 )
+from tunewright.record.files import new_file
 from tunewright.record.run import Run
 from tunewright.schema import jsonio
 from tunewright.schema.errors import EnvironmentMissing, UsageError
@@ -72,6 +73,8 @@ def exam(
     """
     watch = watch or Silent()
     given = read_suite(Path(suite)) if suite else ()  # a bad suite is said first
+    if draft:
+        new_file(draft, "--draft")
     if not is_tuned(source):
         return _exam_model(str(source), given, tasks, watch)
     tuned = find_tuned(source, model)
@@ -236,10 +239,15 @@ def _moved(tuned: Source, dataset: Dataset | None, base: Voice, other: Voice, wa
         stage=recipe.stage if recipe else "sft",
         seed=recipe.seed if recipe else 0,
     )
-    recorded = tuned.run.read().get("result", {}).get("forgetting") if tuned.run else None
+    recorded = _recorded_forgetting(tuned.run.read()) if tuned.run else None
     rise, spent = (jsonio.number(recorded), 0) if recorded is not None else general_rise(base, other, how, watch)
     kl, more = kl_on(dataset.val, base, other, how) if dataset else (None, 0)
     return _Moved(rise, kl, spent + more)
+
+
+def _recorded_forgetting(about: Mapping[str, Any]) -> Any:
+    """Of the weights that are kept: the run's own, or their mean with other runs'."""
+    return about.get("blend", about.get("result", {})).get("forgetting")
 
 
 def _tell(run: Run, recipe: Recipe, result: ExamResult, watch: Watch) -> None:

@@ -49,7 +49,9 @@ def export(
     if not str(out).strip():
         raise UsageError("no folder to write to: expected -o DIR", hint="tunewright export RUN --to trl -o DIR")
     if folder.exists():
-        raise UsageError(f"{out}: is already there; an export never writes over a folder", hint="choose another -o DIR")
+        raise UsageError(
+            f"{out}: is already there; an export never writes over a folder", hint="choose another --out DIR"
+        )
     found = find_interpreter(tool, python) if verify else None
     prepared, reasons = read_source(str(source), settings or {})
     written = write_export(tool, prepared, reasons, folder)

@@ -110,8 +110,7 @@ def scored_json(before: Mapping[str, Any], came: Mapping[str, Any], report: Repo
 
 def result_loss(run: Run) -> float | None:
     """The evaluation loss of the run's chosen checkpoint; None when it has none."""
-    loss = run.read().get("result", {}).get("eval_loss")
-    return None if loss is None else jsonio.number(loss)
+    return jsonio.number_or_none(run.read().get("result", {}).get("eval_loss"))
 
 
 @dataclass(frozen=True)

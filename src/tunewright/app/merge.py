@@ -47,7 +47,9 @@ def merge(
     if not str(out).strip():
         raise UsageError("no folder to write to: expected -o DIR", hint=f"tunewright merge {source} -o merged")
     if folder.exists() or folder.is_symlink():
-        raise UsageError(f"{out}: is already there; a merge never writes over a folder", hint="choose another -o DIR")
+        raise UsageError(
+            f"{out}: is already there; a merge never writes over a folder", hint="choose another --out DIR"
+        )
     tuned = find_tuned(source, model)
     if tuned.method == "full":
         raise UsageError(

@@ -19,8 +19,8 @@ CARD_FILE = "README.md"
 
 def card_path(folder: Path) -> Path:
     """Where the card of a run or tuning lies: beside the adapter, or in the folder when there is none."""
-    best = folder / "best"
-    return (best if best.is_dir() else folder) / CARD_FILE
+    kept = Run(folder).kept
+    return (kept if kept.is_dir() else folder) / CARD_FILE
 
 
 def render_card(view: View, path: Path) -> str:

@@ -21,7 +21,7 @@ def foreign_config(file: str, to: str) -> Foreign:
     Raises UsageError for what is none of theirs, RecipeError when it cannot be read or is not for the tool ``to``.
     """
     path = Path(file)
-    found = read_foreign(path)
+    found = read_foreign(path, needs_rows=False)
     if found is None:
         raise UsageError(
             f"{file}: no config of TRL, Unsloth, Axolotl or LLaMA-Factory",

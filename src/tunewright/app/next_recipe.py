@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tunewright.app.lineage import record_of, remember
+from tunewright.app.case import case_of, is_run, ran_out_of_memory, rows_of
+from tunewright.app.lineage import remember
 from tunewright.app.next_edit import export_next, foreign_config, write_back
-from tunewright.app.past import tried_before
 from tunewright.app.request import with_settings
 from tunewright.app.runs import settings_of
-from tunewright.app.usual import usual_settings
 from tunewright.app.watch import Silent, Watch
 from tunewright.curve.read import read_one
 from tunewright.data.read import read_rows
 from tunewright.data.sources import open_source
-from tunewright.doctor.diagnose import diagnose as read_curve
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.grown import grown_data, grown_prescription
 from tunewright.prescribe.prescribe import Policy, apply, resolve
 from tunewright.prescribe.table import read_table
 from tunewright.prescribe.table_next import next_from_table
-from tunewright.record.files import write_whole
+from tunewright.record.files import new_file, write_whole
 from tunewright.record.run import Run
 from tunewright.schema.curve import EMPTY, Curve
 from tunewright.schema.errors import DataError, EnvironmentMissing, UsageError
@@ -68,11 +65,16 @@ def next_recipe(
     if policy not in POLICIES:
         raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
     if recipe and not run:
-        raise UsageError(f"--recipe {recipe} says what a run was made with: expected the run or its log too")
+        raise UsageError(
+            f"--recipe {recipe} says what a run was made with: expected the run or its log too",
+            hint=f"tunewright next LOG --recipe {recipe}",
+        )
     if table and run:
         raise UsageError("a run and --table are both given: choose one", hint=f"tunewright next --table {table}")
     if probe:
         _refuse_probe(run, data, table)
+    if out and not to:
+        new_file(out, "--out")  # before any probe is made
     case: Case | None = None
     if table:
         answer = _from_table(Path(table), chosen, data)
@@ -80,7 +82,8 @@ def next_recipe(
         answer = _from_grown_data(Path(run), data, chosen)
     elif run:
         foreign = foreign_config(recipe, to) if recipe else None
-        case = _case_of(Path(run), Path(runs_dir), {} if foreign is None else foreign.values)
+        known = {} if foreign is None else foreign.values
+        case = case_of(_curve_of(Path(run)), Path(run), known, runs_dir=Path(runs_dir))
         case = _with_probes(case, Path(run), watch or Silent()) if probe else case
         answer = _from_case(case, chosen) | (_probed(case) if probe else {})
         if foreign is not None:
@@ -105,7 +108,7 @@ def _refuse_probe(run: str | Path, data: str, table: str) -> None:
     """Probes train on a run's own rows: a table, grown data and a bare log have none."""
     if not run or data or table:
         raise UsageError("--probe needs a run, and neither --table nor --data", hint="tunewright next RUN --probe")
-    if not _is_run(Path(run)):
+    if not is_run(Path(run)):
         raise UsageError(
             f"{run}: --probe trains a little on the run's own rows, and there is no recipe.yaml here that names them",
             hint=f"tunewright next {run}",
@@ -126,39 +129,12 @@ def _with_probes(case: Case, path: Path, watch: Watch) -> Case:
     return replace(case, probes=probe_run(path, case, watch))
 
 
-def _case_of(path: Path, runs_dir: Path, settings: Mapping[str, Any]) -> Case:
-    """Everything a prescription may look at: the curve read, the settings, and what was tried before.
-
-    ``settings``: known from elsewhere, which win over what lies beside a log.
-    """
-    run = Run(path.absolute())
-    ours = _is_run(path)
-    out_of_memory = ours and run.read().get("error_code") == "out_of_memory"
-    curve = _curve_of(path, out_of_memory)
-    config, rows = settings_of(run) if ours else {**curve.config, **settings}, _rows_of(run)
-    return Case(
-        diagnosis=read_curve(curve),
-        curve=curve,
-        config=config,
-        rows=rows,
-        usual=usual_settings(config, rows, ours=ours),
-        history=tried_before(run, runs_dir) if ours else (),
-        out_of_memory=out_of_memory,
-        record=record_of(runs_dir),
-    )
-
-
-def _is_run(path: Path) -> bool:
-    """Whether this is a run folder of ours: one that holds its recipe."""
-    return (path / "recipe.yaml").is_file()
-
-
-def _curve_of(path: Path, out_of_memory: bool) -> Curve:
+def _curve_of(path: Path) -> Curve:
     """The curve; an empty one for a run whose memory was full before it logged anything."""
     try:
         return read_one(path)
     except DataError:
-        if not out_of_memory:
+        if not ran_out_of_memory(path):
             raise
         return Curve("tunewright", str(path), EMPTY, config=settings_of(Run(path)))
 
@@ -168,24 +144,25 @@ def _from_case(case: Case, policy: Policy) -> dict[str, Any]:
     return _answer(resolved.prescription, resolved.options, dict(case.config))
 
 
-def _rows_of(run: Run) -> int | None:
-    rows = run.read().get("rows") if run.path.is_dir() else None
-    return rows.get("train") if isinstance(rows, dict) else None
-
-
 def _from_grown_data(path: Path, data: str, policy: Policy) -> dict[str, Any]:
     run = Run(path)
-    old_rows, new_rows = _rows_of(run), len(read_rows(open_source(data)).rows)
+    old_rows, new_rows = rows_of(run), len(read_rows(open_source(data)).rows)
     if old_rows is None:
         raise UsageError(
             f"{path}: the run does not say how many rows it was trained on",
-            hint="next --table runs.csv",
+            hint="tunewright next --table runs.csv",
         )
     if new_rows < old_rows:
-        raise UsageError(f"{data}: has {new_rows} rows, the run had {old_rows}: --data is for data that has grown")
+        raise UsageError(
+            f"{data}: has {new_rows} rows, the run had {old_rows}: --data is for data that has grown",
+            hint=f"tunewright next {path}",
+        )
     settings = settings_of(run)
     if settings.get("max_steps"):
-        raise UsageError(f"{path}: max_steps rules the run's length, so its epochs say nothing about grown data")
+        raise UsageError(
+            f"{path}: max_steps rules the run's length, so its epochs say nothing about grown data",
+            hint=f"tunewright next {path}",
+        )
     prescription = grown_prescription(old_rows, new_rows, settings, policy)
     answer = _answer(prescription, grown_data(old_rows, new_rows, settings, policy), settings)
     if answer["recipe"]:
@@ -196,7 +173,10 @@ def _from_grown_data(path: Path, data: str, policy: Policy) -> dict[str, Any]:
 def _from_table(path: Path, policy: Policy, data: str) -> dict[str, Any]:
     new_rows = len(read_rows(open_source(data)).rows) if data else None
     found = next_from_table(read_table(path), policy, new_rows)
-    verdicts = [{"run": f"run {one.run.line - 1}", "verdict": one.text, "word": one.word} for one in found.verdicts]
+    verdicts = [
+        {"run": f"run {one.run.line - 1}", "verdict": one.text, "word": one.word, "steps": one.steps.text}
+        for one in found.verdicts
+    ]
     last = found.verdicts[-1].run
     known: dict[str, Any] = {"num_train_epochs": last.epochs, "learning_rate": last.learning_rate}
     changed = {change.key: change.after for change in found.prescription.changes if change.after is not None}
@@ -224,7 +204,10 @@ def _next(prescription: Prescription, settings: dict[str, Any]) -> dict[str, Any
 
 def _write(recipe: dict[str, Any] | None, prescription: Prescription, out: Path) -> str:
     if recipe is None or "model" not in recipe or "data" not in recipe:
-        raise UsageError("--out: the run's own recipe is not known, so the next one cannot be written whole")
+        raise UsageError(
+            "--out: the run's own recipe is not known, so the next one cannot be written whole",
+            hint="name the config the run was made with: --recipe FILE",
+        )
     write_whole(out, to_yaml(make_recipe(recipe), {change.key: change.why for change in prescription.changes}))
     return str(out)
 

@@ -83,10 +83,10 @@ def _summary(run: Run, name: str, about: dict[str, Any]) -> RunSummary:
     return RunSummary(
         name=name,
         config=_config(run, plan),
-        eval_loss=float("nan") if failed else _number(result.get("eval_loss")),
-        base_eval_loss=_number(result.get("base_eval_loss")),
+        eval_loss=float("nan") if failed else jsonio.number_or_none(result.get("eval_loss")),
+        base_eval_loss=jsonio.number_or_none(result.get("base_eval_loss")),
         best_epoch=best_step / per_epoch if best_step is not None and per_epoch else None,
-        forgetting=_number(result.get("forgetting")),
+        forgetting=jsonio.number_or_none(result.get("forgetting")),
         health="sick" if failed else str(result.get("health") or "unknown"),
     )
 
@@ -95,7 +95,3 @@ def _config(run: Run, plan: dict[str, Any]) -> dict[str, Any]:
     """The recipe, from plan.json where it is whole: reading YAML takes a hundred times as long."""
     values = {one["key"]: one["value"] for one in plan.get("values", ())}
     return values or settings_of(run)
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else jsonio.number(value)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tunewright.app.past import past_runs
-from tunewright.app.request import Request, given_settings, import_notes
+from tunewright.app.request import Request, read_request
 from tunewright.data.check import CheckReport, check_rows
 from tunewright.data.dataset import Dataset, load_dataset
 from tunewright.data.dataset import facts as data_facts
 from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_model
-from tunewright.data.tokens import Encoded, default_max_length, encode_rows
+from tunewright.data.tokens import Encoded, TokenRow, default_max_length, encode_rows
 from tunewright.planner.machine import this_machine
 from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
 from tunewright.probes.general import replay_rows_from_file
-from tunewright.schema.errors import DataError
+from tunewright.schema.errors import DataError, ModelError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
 from tunewright.schema.plan import Plan
 from tunewright.schema.prescription import Change
@@ -26,10 +26,9 @@ from tunewright.schema.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Rows as text and as tokens, the check of them, and the plan whose recipe will be run."""
+class Read:
+    """Rows as text and as tokens with the check of them: all that is known before a plan is made."""
 
-    plan: Plan
     dataset: Dataset
     tokenizer: Any
     train: Encoded
@@ -37,6 +36,13 @@ class Prepared:
     check: CheckReport
     facts: DataFacts
     model: ModelFacts
+
+
+@dataclass(frozen=True)
+class Prepared(Read):
+    """The same with the plan whose recipe will be run, and the runs it learned from."""
+
+    plan: Plan
     past: tuple[PastRun, ...] = ()
 
     @property
@@ -61,11 +67,11 @@ def prepare(
     ``runs_dir``: the plan learns from the runs of the same model below it, those that ended before the time
     ``before`` when that is given. ``on_progress(rows done, rows in all)`` is called while rows become tokens.
     """
-    given = given_settings(request)
-    given["model"] = resolve_model(str(given["model"]))
+    asked = read_request(request)
+    given = {**asked.values, "model": resolve_model(str(asked.values["model"]))}
     past = () if runs_dir is None else past_runs(Path(runs_dir), given["model"], before=before)
     made = prepare_settings(given, request, refuse_faults=refuse_faults, past=past, on_progress=on_progress)
-    notes = (*_faults_said(made.check), *import_notes(request))
+    notes = (*_faults_said(made.check), *asked.notes)
     return replace(made, plan=replace(made.plan, warnings=(*made.plan.warnings, *notes)))
 
 
@@ -96,26 +102,20 @@ def prepare_settings(
     )
     if plan.recipe.replay is not None and plan.recipe.replay.data != "general":
         replay_rows_from_file(Path(plan.recipe.replay.data))  # said now, before a run folder is made for nothing
-    return Prepared(plan, read.dataset, read.tokenizer, read.train, read.val, read.check, read.facts, read.model, past)
-
-
-@dataclass(frozen=True)
-class Read:
-    """Rows as text and as tokens with the check of them: all that is known before a plan is made."""
-
-    dataset: Dataset
-    tokenizer: Any
-    train: Encoded
-    val: Encoded
-    check: CheckReport
-    facts: DataFacts
-    model: ModelFacts
+    return Prepared(**vars(read), plan=plan, past=past)
 
 
 def read_data(
-    given: Mapping[str, Any], request: Request, *, on_progress: Callable[[int, int], None] | None = None
+    given: Mapping[str, Any],
+    request: Request,
+    *,
+    kept: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Read:
-    """Read, encode and check, whatever is wrong with the rows; nothing is refused and nothing planned."""
+    """Read, encode and check, whatever is wrong with the rows; nothing is refused and nothing planned.
+
+    ``kept``: so many token rows of each part are enough (all, when None).
+    """
     model = model_facts(given["model"])
     reading = settings_before_reading(
         given, context=model.context, preset=request.preset or None, vram_GiB=request.vram_GiB
@@ -131,12 +131,27 @@ def read_data(
             loss_on=str(reading.get("loss_on", "assistant")),
             max_length=max_length,
             stage=stage,
+            kept=kept,
             on_progress=on_progress,
         )
         for rows in (dataset.train, dataset.val, dataset.test)
     )
+    _refuse_unknown_tokens(model, tokenizer, (*train.rows, *val.rows, *test.rows))
     facts = data_facts(dataset, train, val, max_length=max_length, stage=stage)
     return Read(dataset, tokenizer, train, val, check_rows(dataset, train, val, test), facts, model)
+
+
+def _refuse_unknown_tokens(model: ModelFacts, tokenizer: Any, rows: Sequence[TokenRow]) -> None:
+    """Raise ModelError for tokens that were added to the tokenizer and not to the model."""
+    if len(tokenizer) <= model.vocab_size:
+        return
+    highest = max((int(row.ids.max()) for row in rows if len(row)), default=0)
+    if highest >= model.vocab_size:
+        raise ModelError(
+            f"{model.name}: the rows have token {highest} ({tokenizer.convert_ids_to_tokens(highest)}), but the model "
+            f"has embeddings for {model.vocab_size} tokens",
+            hint="model.resize_token_embeddings(len(tokenizer)), save both, train with modules_to_save: [embed_tokens]",
+        )
 
 
 def replanned(

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-from torch import nn
 
 from tunewright.app.data_probes import FILE, DataProbes, Probed, affordable_rows
 from tunewright.app.prepare import Prepared
 from tunewright.app.run_one import read_run
 from tunewright.app.watch import Watch
-from tunewright.engine.base import Base, load_base
-from tunewright.engine.export import load_tuned
-from tunewright.engine.pack import Pack
+from tunewright.app.worn import tuned_weights
+from tunewright.engine.base import Base
 from tunewright.planner.steps import total_steps
 from tunewright.record.run import Run
 from tunewright.schema.finding import Finding
-from tunewright.schema.recipe import Recipe
 
 
 class RunProbes:
@@ -47,7 +41,7 @@ class RunProbes:
         """
         if self._probes is None or (run.path / FILE).is_file():  # a tuning that is resumed has its best run's already
             return answer
-        with _trained(run, self._prepared.recipe, self._base) as trained:
+        with tuned_weights(run.kept, self._prepared.recipe, self._base) as trained:
             end = self._probes.after_training(trained, int(answer["steps"]))
         for finding in end.findings:
             self._watch.say(f"{run.name}: {finding.symptom}: {finding.why}")
@@ -82,16 +76,3 @@ def _probes(prepared: Prepared, base: Base, watch: Watch) -> DataProbes | None:
         seed=recipe.seed,
         exchanges=1,
     )
-
-
-@contextmanager
-def _trained(run: Run, recipe: Recipe, base: Base) -> Iterator[Pack | nn.Module]:
-    if recipe.method == "full":
-        best = load_base(str(run.best), method="full", precision=recipe.precision, template=recipe.template)
-        yield best.model
-        return
-    pack = load_tuned(base, run.best)
-    try:
-        yield pack
-    finally:
-        pack.detach()

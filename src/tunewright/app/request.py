@@ -11,8 +11,9 @@ from tunewright.data.sources import demo_files
 from tunewright.planner.machine import this_machine
 from tunewright.planner.models import models_that_fit
 from tunewright.schema.errors import RecipeError, UsageError
-from tunewright.schema.recipe_io import check_keys, read_settings
-from tunewright.trainers.importing import read_foreign
+from tunewright.schema.recipe import OTHER_WARMUP
+from tunewright.schema.recipe_io import check_keys
+from tunewright.trainers.importing import Foreign, read_config
 
 RECIPE_ENDINGS = (".yaml", ".yml", ".py")
 
@@ -44,40 +45,47 @@ REPLAY_SHARE = 0.25
 """Share of general rows when the user names none: brought old skills back in full on the bundled world."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """Recipe keys that the user set; ``notes``: what their file says that a recipe has no word for."""
+
+    values: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
 def given_settings(request: Request) -> dict[str, Any]:
+    """The values of :func:`read_request`."""
+    return read_request(request).values
+
+
+def read_request(request: Request) -> Given:
     """Every recipe key the user set, by any way; later ways win: recipe file, flags, ``--set``.
 
     Raises UsageError when there is no data or no model, RecipeError for unknown keys and double warm-ups.
     """
     check_keys(request.settings, where="--set")
-    values: dict[str, Any] = {}
     data_is_recipe = request.data.endswith(RECIPE_ENDINGS)
-    for file in (request.data if data_is_recipe else "", request.recipe):
-        values.update(settings_of_file(Path(file)) if file else {})
+    files = [_read_file(file) for file in (request.data if data_is_recipe else "", request.recipe) if file]
+    values = {key: value for file in files for key, value in file.values.items()}
     values.update(_flags(request, with_data=not data_is_recipe))
     values = with_settings(values, request.settings)
-    return _completed(values)
+    return Given(_completed(values), tuple(note for file in files for note in file.notes))
 
 
-def settings_of_file(path: Path) -> dict[str, Any]:
-    """The recipe keys of a recipe file, or of a config or script of another trainer with that trainer's defaults."""
-    foreign = read_foreign(path)
-    return read_settings(path) if foreign is None else foreign.values
-
-
-def import_notes(request: Request) -> tuple[str, ...]:
-    """What another trainer's config says that a recipe has no word for; nothing for recipes of our own."""
-    files = [request.data if request.data.endswith(RECIPE_ENDINGS) else "", request.recipe]
-    found = [(file, read_foreign(Path(file))) for file in files if file]
-    return tuple(f"{file}: left out: {one}" for file, foreign in found if foreign for one in foreign.left_out)
+def _read_file(file: str) -> Given:
+    """A recipe file, or a config or script of another trainer with that trainer's defaults."""
+    found = read_config(Path(file))
+    if isinstance(found, Foreign):
+        return Given(found.values, tuple(f"{file}: left out: {one}" for one in found.left_out))
+    check_keys(found, where=str(Path(file)))
+    return Given(found)
 
 
 def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """``values`` overruled by ``settings``; a warm-up of one kind replaces the other kind."""
     if settings.get("warmup_steps") is not None and settings.get("warmup_ratio") is not None:
         raise RecipeError("--set: warmup_steps and warmup_ratio are both set: choose one")
-    replaced = {"warmup_steps": "warmup_ratio", "warmup_ratio": "warmup_steps"}
-    gone = {replaced[key] for key in settings if key in replaced}
+    gone = {OTHER_WARMUP[key] for key in settings if key in OTHER_WARMUP}
     return {**{key: value for key, value in values.items() if key not in gone}, **settings}
 
 

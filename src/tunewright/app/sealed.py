@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunewright.app.prepare import Prepared
+from tunewright.app.worn import tuned_weights
 from tunewright.data.tokens import encode_rows
-from tunewright.engine.base import Base, load_base
+from tunewright.engine.base import Base
 from tunewright.engine.evaluate import mean_loss, row_losses
-from tunewright.engine.export import load_tuned
 from tunewright.record.run import Run
 from tunewright.tuner.ranking import RowLosses, loss_error
 
@@ -35,15 +35,7 @@ def look_once(run: Run, prepared: Prepared, base: Base) -> Sealed | None:
         max_length=prepared.facts.max_length,
         stage=recipe.stage,
     )
-    size = recipe.per_device_eval_batch_size
-    if recipe.method == "full":
-        tuned = load_base(str(run.best), method="full", precision=recipe.precision, template=recipe.template)
-        nats_n, tokens_n = row_losses(tuned.model, encoded.rows, size)
-    else:
-        pack = load_tuned(base, run.best)
-        try:
-            nats_n, tokens_n = row_losses(pack, encoded.rows, size)
-        finally:
-            pack.detach()
+    with tuned_weights(run.kept, recipe, base) as tuned:
+        nats_n, tokens_n = row_losses(tuned, encoded.rows, recipe.per_device_eval_batch_size)
     error = loss_error(RowLosses(nats_n, tokens_n))
     return Sealed(mean_loss(nats_n, tokens_n), error, len(encoded.rows), encoded.tokens)

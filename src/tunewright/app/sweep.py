@@ -16,7 +16,7 @@ from tunewright.app.report import report
 from tunewright.app.request import Request
 from tunewright.app.run_one import Task, describe_run, run_packed, same_data
 from tunewright.app.series import about_series, decide, open_series, resume_command
-from tunewright.app.sweep_answer import CellJson, best_json, cell_json, number, ranked_cells, spread_json
+from tunewright.app.sweep_answer import CellJson, best_json, cell_json, ranked_cells, spread_json
 from tunewright.app.sweep_plan import PlannedCell, SweepPlan, pack_json, packed, plan_sweep, planned_again
 from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.val_rows import kept_rows, measure_rows
@@ -106,7 +106,10 @@ def _plan_again(folder: Run, request: Request, grid: Grid, slots: int | None) ->
     for one in sorted(about["cells"], key=lambda one: str(one["name"])):
         cells.append(planned_again(folder, one["name"], one["set"], cells[0] if cells else None))
         if not same_data(Run(folder.path / one["name"]), cells[-1].prepared.dataset.sha256):
-            raise UsageError(f"{folder.path}: the data has changed since it started; it cannot go on exactly")
+            raise UsageError(
+                f"{folder.path}: the data has changed since it started; it cannot go on exactly",
+                hint="start it again without --resume",
+            )
     return packed(about["grid"], tuple(cells), slots=slots)
 
 
@@ -225,7 +228,7 @@ class _Sweep:
         self.errors += [error] if error else []
         self.progress.ended()
         came = {
-            "finished": f"validation loss {figure(number(result['eval_loss']))}",
+            "finished": f"validation loss {figure(jsonio.number_or_none(result['eval_loss']))}",
             "stopped": f"stopped, {result['stopped_because']}",
             "failed": f"failed, {result['stopped_because']}",
         }
@@ -289,5 +292,5 @@ def _verdict(answer: dict[str, Any]) -> list[str]:
         return ["no cell ended with a finite validation loss"]
     best, *others = answer["cells"]
     tied = [cell["name"] for cell in others if cell.get("within_noise")]
-    lines = [f"best: {best['name']}, validation loss {figure(number(best['eval_loss']))}"]
+    lines = [f"best: {best['name']}, validation loss {figure(jsonio.number_or_none(best['eval_loss']))}"]
     return [*lines, f"within noise of it: {', '.join(tied)}"] if tied else lines

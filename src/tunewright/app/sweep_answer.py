@@ -32,7 +32,7 @@ def ranked_cells(results: Mapping[str, CellJson], rows: Mapping[str, RowLosses])
     """Cells in the order of their losses, each with its distance to the best and the noise of that."""
     standings = ranked(
         [
-            Result(name, result["status"], number(result["eval_loss"]), rows.get(name))
+            Result(name, result["status"], jsonio.number_or_none(result["eval_loss"]), rows.get(name))
             for name, result in results.items()
         ]
     )
@@ -57,9 +57,4 @@ def best_json(cells: Sequence[CellJson]) -> dict[str, Any] | None:
 
 def spread_json(cells: Sequence[CellJson]) -> list[Spread]:
     """What only another seed changes."""
-    return seed_spreads([(cell["set"], number(cell["eval_loss"])) for cell in cells])
-
-
-def number(value: Any) -> float | None:
-    """A loss as JSON has it, which may be the word NaN, or absent."""
-    return None if value is None else jsonio.number(value)
+    return seed_spreads([(cell["set"], jsonio.number_or_none(cell["eval_loss"])) for cell in cells])

@@ -181,7 +181,9 @@ def _changes(before: Recipe, after: Recipe, settings: Mapping[str, Any], grid: G
 
 def _check_cell(cell: PlannedCell, grid: Grid) -> None:
     if not cell.prepared.val.rows:
-        raise UsageError("a sweep is ranked by the validation loss: give --val FILE or a val_size above 0")
+        raise UsageError(
+            "a sweep is ranked by the validation loss, and there are no validation rows", hint="--set val_size=0.1"
+        )
     if "num_train_epochs" in grid and cell.recipe.max_steps is not None:
         raise UsageError(
             f"--grid num_train_epochs: max_steps is {cell.recipe.max_steps} and rules over it, nothing would change",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from tunewright.app.blending import blend_runs
 from tunewright.app.exam import Examined, examine_run, questions_for
 from tunewright.app.prepare import Prepared, prepare
 from tunewright.app.probed_run import RunProbes
@@ -29,6 +30,7 @@ from tunewright.schema import jsonio
 from tunewright.schema.errors import Interrupted, UsageError
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
+from tunewright.tuner.blend import Blend, held_for_means
 from tunewright.tuner.budget import Budget, Spent, default_budget, parse_budget
 from tunewright.tuner.order import Order
 from tunewright.tuner.scout import Scouted, scout
@@ -127,7 +129,10 @@ def _within(
 
 @dataclass
 class _Tuning:
-    """One tuning at work: its folder, its data, and what all its runs share."""
+    """One tuning at work: its folder, its data, and what all its runs share.
+
+    blend : the mean of runs that is kept in place of the best of them
+    """
 
     folder: Run
     first: Prepared
@@ -135,6 +140,7 @@ class _Tuning:
     budget: Budget
     watch: Watch
     domain: Domain | None = None
+    blend: Blend | None = None
 
     def go(self) -> dict[str, Any]:
         started_s = time.perf_counter()
@@ -147,12 +153,21 @@ class _Tuning:
         self.runs = TuningRuns(
             self.folder, self.first, self.watch, probed=probed, slots=slots_for(self.first), promise=self._promise
         )
+        self.held = held_for_means(self.budget, self.runs.prices().eval_tokens)
+        self.budget = replace(self.budget, tokens=self.budget.tokens - self.held)
         self.probes = RunProbes(self.first, self.runs.base, self.watch).start()
-        tuning = self._asked(self._series(self._scout(self._learn_domain())))
+        tuning = self._asked(self._blended(self._series(self._scout(self._learn_domain()))))
         sealed = self._look_once(tuning)
         self.tell(f"stopped: {tuning.stopped_because}")
         examined = self._exam(tuning)
         return self._finish(tuning, examined, sealed, time.perf_counter() - started_s)
+
+    def _blended(self, tuning: Tuning) -> Tuning:
+        """The tuning after its runs were averaged, where that is better than the best of them."""
+        if not self.held:
+            return tuning
+        self.blend, tuning = blend_runs(self.folder, tuning, self.runs, goal=self.goal, tell=self.tell)
+        return tuning
 
     def _asked(self, tuning: Tuning) -> Tuning:
         """The tuning with what its best model says of the data in that run's reading."""
@@ -252,15 +267,16 @@ class _Tuning:
         self.told = []
         decide(self.folder, self.watch, text)
 
-    def write(self, steps: Sequence[Step], best: Step | None, **final: Any) -> None:
+    def write(self, steps: Sequence[Step], best: Step | None) -> None:
         """tuning.json as far as it has come."""
         whole = tuple(step for step in steps if step.phase == "run")
         self.parent = choose(whole, self.goal) if whole else None
-        self.folder.write("tuning.json", {**self._about(), **tuning_json(self.folder.path, steps, best), **final})
+        self._write(tuning_json(self.folder.path, steps, best))
 
-    def _about(self) -> dict[str, Any]:
+    def _write(self, known: Mapping[str, Any]) -> None:
         recipe = self.first.recipe
-        return about_series("tune", self.folder, model=recipe.model, data=recipe.data, goal=self.goal)
+        about = about_series("tune", self.folder, model=recipe.model, data=recipe.data, goal=self.goal)
+        self.folder.write("tuning.json", {**about, **known})
 
     def _exam(self, tuning: Tuning) -> Examined:
         best = tuning.best.outcome
@@ -284,19 +300,18 @@ class _Tuning:
         return sealed
 
     def _finish(self, tuning: Tuning, examined: Examined, sealed: Sealed | None, seconds: float) -> dict[str, Any]:
-        forwarded = tuning.spent.eval_tokens + examined.tokens + (sealed.tokens if sealed else 0) + self.probes.tokens
+        beside = examined.tokens + (sealed.tokens if sealed else 0) + self.probes.tokens  # they choose nothing
+        spent = tuning.spent
         final = {
-            "tokens": {"train": tuning.spent.train_tokens, "eval": forwarded},
+            **tuning_json(self.folder.path, tuning.steps, tuning.best, self.blend),
+            "tokens": {"train": spent.train_tokens, "eval": spent.eval_tokens + beside, "beside": beside},
             "test": sealed,
             "stages": self.stages,
             "seconds": seconds,
             "stopped_because": tuning.stopped_because,
             "exam": examined.result,
         }
-        self.write(tuning.steps, tuning.best, **final)
+        self._write(final)
         self.folder.update(status="finished", ended=time.time())
         page = report(self.folder.path)
-        return {
-            **jsonio.plain({**tuning_json(self.folder.path, tuning.steps, tuning.best), **final}),
-            "report": str(page),
-        }
+        return {**jsonio.plain(final), "report": str(page)}

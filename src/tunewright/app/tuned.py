@@ -60,12 +60,12 @@ def _of_run(path: Path, model: str) -> Source:
         )
     run.read()  # a damaged run.json is said before anything is loaded
     recipe = make_recipe(read_settings(run.path / "recipe.yaml"), where=str(run.path / "recipe.yaml"))
-    if not run.best.is_dir():
+    if not run.kept.is_dir():
         raise UsageError(
             f"{run.path}: no best/ in it, the run has not saved a tuned model", hint="run it again: tunewright train"
         )
     return Source(
-        folder=run.best,
+        folder=run.kept,
         model=_base(model or recipe.model, path),
         method=recipe.method,
         precision=recipe.precision,

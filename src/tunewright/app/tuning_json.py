@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tunewright.record.run import Run
+from tunewright.tuner.blend import Blend
 from tunewright.tuner.tuning import Step
 
 
-def tuning_json(folder: Path, steps: Sequence[Step], best: Step | None) -> dict[str, Any]:
-    """The ``runs``, ``base_eval_loss`` and ``best`` of the ``tune`` JSON."""
+def tuning_json(folder: Path, steps: Sequence[Step], best: Step | None, blend: Blend | None = None) -> dict[str, Any]:
+    """The ``runs``, ``base_eval_loss`` and ``best`` of the ``tune`` JSON; ``blend``: a mean kept in its place."""
     first = steps[0].outcome.summary if steps else None
     answer: dict[str, Any] = {
         "runs": [_run_json(folder, step) for step in steps],
@@ -18,8 +20,13 @@ def tuning_json(folder: Path, steps: Sequence[Step], best: Step | None) -> dict[
         "best": None,
     }
     if best is not None:
-        path = folder / best.outcome.name
-        answer["best"] = {"run": str(path), "eval_loss": best.outcome.summary.eval_loss, "adapter": str(path / "best")}
+        run, loss = Run(folder / best.outcome.name), best.outcome.summary.eval_loss
+        answer["best"] = {
+            "run": str(run.path),
+            "eval_loss": blend.eval_loss if blend else loss,
+            "adapter": str(run.blend if blend else run.best),
+            "blend": blend,
+        }
     return answer
 
 

@@ -114,10 +114,10 @@ class TuningRuns:
         summary = RunSummary(
             name=run.name,
             config=prepared.recipe.model_dump(),
-            eval_loss=_number(result["eval_loss"]),
-            base_eval_loss=_number(result["base_eval_loss"]),
+            eval_loss=jsonio.number_or_none(result["eval_loss"]),
+            base_eval_loss=jsonio.number_or_none(result["base_eval_loss"]),
             best_epoch=result["best_step"] / max(1, prepared.plan.predicted.steps_per_epoch),
-            forgetting=_number(result["forgetting"]),
+            forgetting=jsonio.number_or_none(result["forgetting"]),
             health=reading.diagnosis.health,
         )
         return Outcome(
@@ -150,10 +150,6 @@ class TuningRuns:
         seconds = sum(outcome.spent.seconds for outcome in outcomes)
         if seconds > 0:
             self._tokens_per_s = (train + FORWARD_WEIGHT * evaluated) / seconds
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else jsonio.number(value)
 
 
 SAID = {"forgetting": f"old skills are being lost: forgetting above {FORGETTING_NATS.value} nats per token"}

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.data.model_folder import model_facts, resolve_model
+from tunewright.planner.batch import effective_batch_for
 from tunewright.planner.learning_rate import PRIOR_ALPHA, first_run
 from tunewright.planner.run_length import epochs_for
 from tunewright.schema.errors import TunewrightError
 
 
 def usual_settings(config: Mapping[str, Any], rows: int | None, *, ours: bool) -> dict[str, float]:
-    """``learning_rate`` and ``num_train_epochs`` that the planner starts such a run with; empty where it cannot know.
+    """``learning_rate``, ``num_train_epochs`` and ``rows_a_step`` that the planner starts such a run with; empty where
+    it cannot know.
 
     ``ours``: the run was trained here, so its model lies in a folder or in the local cache; of a foreign log only a
     folder on this machine is looked at. Nothing is fetched.
@@ -22,6 +24,7 @@ def usual_settings(config: Mapping[str, Any], rows: int | None, *, ours: bool) -
     usual: dict[str, float] = {}
     if rows and stage == "sft":
         usual["num_train_epochs"] = epochs_for(rows)
+        usual["rows_a_step"] = effective_batch_for(rows, usual["num_train_epochs"])
     width = _width(str(config.get("model") or ""), ours=ours)
     method = config.get("method")
     if width is not None and method in ("lora", "qlora", "full"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunewright.app.kept_rows import FILE, kept_rows
+from tunewright.app.worn import tuned_weights
 from tunewright.data.tokens import TokenRow
-from tunewright.engine.base import Base, load_base
+from tunewright.engine.base import Base
 from tunewright.engine.evaluate import row_losses
-from tunewright.engine.export import load_tuned
 from tunewright.record.run import Run
 from tunewright.schema.recipe import Recipe
 
@@ -22,15 +22,7 @@ def measure_rows(run: Run, recipe: Recipe, base: Base, rows: Sequence[TokenRow])
     """
     if (run.path / FILE).is_file():
         return 0
-    size = recipe.per_device_eval_batch_size
-    if recipe.method == "full":
-        tuned = load_base(str(run.best), method="full", precision=recipe.precision, template=recipe.template)
-        nats_n, tokens_n = row_losses(tuned.model, rows, size)
-    else:
-        pack = load_tuned(base, run.best)
-        try:
-            nats_n, tokens_n = row_losses(pack, rows, size)
-        finally:
-            pack.detach()
+    with tuned_weights(run.best, recipe, base) as tuned:
+        nats_n, tokens_n = row_losses(tuned, rows, recipe.per_device_eval_batch_size)
     run.write(FILE, {"rows": [row.number for row in rows], "nats": nats_n, "tokens": tokens_n})
     return sum(len(row.ids) for row, tokens in zip(rows, tokens_n, strict=True) if tokens)

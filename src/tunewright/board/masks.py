@@ -5,6 +5,7 @@ The tokenizer may take seconds to load and a data file may be anything, so neith
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,8 @@ async def masks_answer(
         with anyio.fail_after(MOST_S):
             done = await anyio.run_process(command, check=False, env=environment)
     except TimeoutError:
-        raise DataError(f"the data was not read within {MOST_S:.0f} seconds", hint="tunewright check DATA") from None
+        hint = shlex.join(["tunewright", *command[3:]])
+        raise DataError(f"the data was not read within {MOST_S:.0f} seconds", hint=hint) from None
     return _answer(done.stdout, done.stderr)
 
 
@@ -63,7 +65,8 @@ def _of_run(folder: Path) -> tuple[str, list[str]]:
     if isinstance(data, list) and data and isinstance(data[0], Mapping):
         data = data[0].get("path")
     if not isinstance(data, str):
-        raise UsageError("the recipe of this run names no data file", hint="tunewright check DATA --show-mask 5")
+        hint = f"tunewright check FILE --recipe {shlex.quote(str(recipe))} --show-mask 5"
+        raise UsageError(f"{folder.name}: the recipe of this run names no data file", hint=hint)
     return data, [f"--recipe={recipe}"]
 
 

@@ -75,6 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         code = app.main(list(arguments) or ["--help"], prog_name="tunewright", standalone_mode=False)
         return int(code) if isinstance(code, int) else Exit.OK
     except TunewrightError as error:
+        error.hint = error.hint or _help_of(error, arguments)
         return fail(error, wants_json)
     except click.ClickException as error:
         return fail(UsageError(error.format_message(), hint=_help_for(error)), wants_json)
@@ -95,6 +96,13 @@ def _not_installed(error: ModuleNotFoundError) -> TunewrightError:
     extra = EXTRA_OF[package]
     hint = f'pip install "tunewright[{extra}]"'
     return EnvironmentMissing(f"this needs {package}, which is not installed", hint=hint)
+
+
+def _help_of(error: TunewrightError, arguments: Sequence[str]) -> str:
+    """The help of the verb that was called, for a mistake that names no better next step."""
+    words = [word for word in arguments if not word.startswith("-")]
+    named = words[:2] if words[:1] == ["runs"] else words[:1]
+    return f"tunewright {' '.join(named)} --help" if error.exit_code == Exit.USAGE and named else ""
 
 
 def _help_for(error: click.ClickException) -> str:

@@ -19,12 +19,13 @@ _TRAINED, _PLAIN = "\x1b[1;32m", "\x1b[0m"
 
 def check_text(answer: Mapping[str, Any], *, coloured: bool = False) -> str:
     """Figures, faults with what to do, then masks and dropped rows where they were asked for."""
-    lines = _figures(answer)
+    lines, told = _figures(answer), set[str]()
     for fault in answer["faults"]:
         part = "" if fault["part"] == "train" else f" in the {fault['part']} rows"
         head = f"{SIGNS[fault['severity']]} {fault['fault']}{part} ({fault['count']}): "
         lines += hanging(head, one_line(fault["why"]), width())
-        lines += hanging("    ", fault["fix"], width())
+        lines += hanging("    ", fault["fix"], width()) if fault["fix"] not in told else []
+        told.add(fault["fix"])
     lines += _probed(answer["probe"]) if "probe" in answer else []
     lines += [f"row {mask['row']}: {mask_text(mask['pieces'], coloured=coloured)}" for mask in answer.get("masks", ())]
     lines += [f"dropped row {one['row']}: {', '.join(one['faults'])}" for one in answer.get("dropped", ())]

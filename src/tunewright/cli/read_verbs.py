@@ -73,7 +73,9 @@ def watch(run: str, once: bool, as_json: bool) -> int:
         "--recipe", "recipe", "the config of another trainer it was made with, to write the change into", metavar="FILE"
     ),
     o.text("--to", "to", "write the next run for trl, unsloth, axolotl or llamafactory", metavar="TOOL"),
-    o.switch("--probe", name="probe", about="try out what the curve leaves open, in short trials"),
+    o.switch(
+        "--probe", name="probe", about="ask rows and model what the curve cannot show or leaves open, in short trials"
+    ),
     o.text("--out", "out", "write the next recipe (the edited config, the run for TOOL) there", metavar="FILE"),
     o.runs_dir,
     o.as_json,
@@ -85,7 +87,7 @@ def watch(run: str, once: bool, as_json: bool) -> int:
 def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
     """The next recipe: what to change, from what to what, why, and who says so."""
     from tunewright.app.next_recipe import next_recipe
-    from tunewright.cli.show import next_text
+    from tunewright.cli.show import next_command, next_text
     from tunewright.cli.show_export import edit_text, export_text
     from tunewright.cli.talk import Terminal
 
@@ -96,6 +98,7 @@ def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, 
     text = next_text(answer)
     text += f"\n{edit_text(answer['edit'])}" if "edit" in answer else ""
     text += f"\n{export_text(answer['exported'])}" if "exported" in answer else ""
+    text += f"\n{next_command(run, given['data'], answer)}"
     emit(answer, text, as_json=as_json)
     return Exit.OK
 
@@ -134,12 +137,13 @@ def _check_card(source: str, card: str, as_json: bool) -> int:
     return Exit.BAD_ANSWER if checked.complaints else Exit.OK
 
 
-@o.verb(click.argument("code", metavar="CODE|SYMPTOM|RULE"), example="tunewright explain overfit")
-def explain(code: str) -> int:
+@o.verb(click.argument("code", metavar="CODE|SYMPTOM|RULE"), o.as_json, example="tunewright explain overfit")
+def explain(code: str, as_json: bool) -> int:
     """What a finding or a rule is, how it is computed, what to do, and who says so."""
     from tunewright.app.explain import explain as text_of
+    from tunewright.app.explain import explain_parts
 
-    sys.stdout.write(text_of(code).rstrip("\n") + "\n")
+    emit(explain_parts(code) if as_json else {}, "" if as_json else text_of(code).rstrip("\n"), as_json=as_json)
     return Exit.OK
 
 

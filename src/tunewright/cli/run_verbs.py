@@ -43,7 +43,10 @@ def show_plan(
     from tunewright.app.plan import plan as make
     from tunewright.app.plan import plan_answer, save_recipe
     from tunewright.cli.show import plan_text
+    from tunewright.record.files import new_file
 
+    if out:
+        new_file(out, "--out")  # before anything is measured
     made = make(request=asked, measure=measuring is not None, watch=measuring, runs_dir=runs_dir)
     if out:
         save_recipe(made, out)
@@ -275,6 +278,7 @@ def exam(run: str, tasks: str, fail_under: float, as_json: bool, quiet: bool, no
 
     named = [task.strip() for task in tasks.split(",") if task.strip()]
     result = use_case(run, tasks=named, watch=Terminal(quiet=quiet, progress=not no_progress), **given)
-    emit(result, "" if as_json else exam_text(result), as_json=as_json)
+    ours = run if (Path(run) / "recipe.yaml").is_file() else ""
+    emit(result, "" if as_json else exam_text(result, ours), as_json=as_json)
     rates = [score.rate for score in result.parts.values() if score.rate is not None]
     return Exit.BAD_ANSWER if any(rate < fail_under for rate in rates) else Exit.OK

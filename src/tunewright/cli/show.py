@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,14 +98,16 @@ def tune_text(answer: Mapping[str, Any]) -> str:
     )
 
 
-def exam_text(result: ExamResult) -> str:
-    """Base beside tuned for every part and skill, with 95 % intervals."""
+def exam_text(result: ExamResult, run: str = "") -> str:
+    """Base beside tuned for every part and skill, with 95 % intervals; for a ``run`` of ours what to type next."""
     from tunewright.reporter.exam_section import exam_section
     from tunewright.reporter.text import document_text
     from tunewright.reporter.tree import Document, Facts
 
     section = exam_section(result)
-    return document_text(Document("", "exam", "", "", Facts(()), (section,)), width()).strip()
+    text = document_text(Document("", "exam", "", "", Facts(()), (section,)), width()).strip()
+    verb = "chat" if result.reading == "learned" else "next"
+    return f"{text}\n\nnext: tunewright {verb} {shlex.quote(run)}" if run else text
 
 
 def change_lines(change: Change) -> list[str]:
@@ -135,10 +138,11 @@ def prescription_text(prescription: Prescription) -> str:
 def diagnose_text(report: Report) -> str:
     """Health, findings with evidence, what the log cannot tell, the guides' reading, and the change."""
     diagnosis, source = report.diagnosis, report.diagnosis.source
+    but = f", as far as this log tells: {diagnosis.leaves_open}" if diagnosis.leaves_open else ""
     lines = [
         f"{one_line(source.path)} ({source.kind})",
         f"{source.steps} steps, logged every {source.logged_every}, {source.evals} evaluations",
-        f"health: {diagnosis.health}",
+        *hanging("health: ", f"{diagnosis.health}{but}", width()),
     ]
     lines += [line for note in report.curve.notes for line in hanging("note: ", one_line(note, 1000), width())]
     lines += [line for finding in diagnosis.findings for line in _finding_lines(finding)]
@@ -150,7 +154,9 @@ def diagnose_text(report: Report) -> str:
         lines += hanging(f"the guide on {guide.final_loss:.3f}: ", reading, width())
     lines.append("marks of an ideal curve:")
     lines += [_mark_line(mark) for mark in diagnosis.checklist]
-    return "\n".join([*lines, prescription_text(report.prescription)])
+    lines.append(prescription_text(report.prescription))
+    lines += [f"next: tunewright next {shlex.quote(source.path)}"] if report.prescription.changes else []
+    return "\n".join(lines)
 
 
 def _finding_lines(finding: Finding) -> list[str]:
@@ -181,7 +187,10 @@ def _mark_line(mark: Mark) -> str:
 
 
 def next_text(answer: Mapping[str, Any]) -> str:
-    lines = [f"{verdict['run']}: {verdict['verdict']}" for verdict in answer.get("verdicts", ())]
+    lines = []
+    for verdict in answer.get("verdicts", ()):
+        lines += hanging(f"{verdict['run']}: ", verdict["verdict"], width())
+        lines += hanging("       ", f"steps: {verdict['steps']}", width())
     for one in answer.get("probes", ()):
         lines += hanging("probe: ", f"{one.question} {one.answer}", width())
     if answer.get("probes"):
@@ -193,6 +202,28 @@ def next_text(answer: Mapping[str, Any]) -> str:
     lines += [f"next: tunewright train {answer['written']}"] if answer.get("written") else []
     lines += hanging("note: ", answer["note"], width()) if answer.get("note") else []
     return "\n".join(lines)
+
+
+def next_command(run: str, data: str, answer: Mapping[str, Any]) -> str:
+    """What to type after ``next`` as a last line; "" where that is plain, or where a person has to look first."""
+    recipe, asked = answer["recipe"] or {}, answer["prescription"]
+    edit = answer.get("edit")
+    if edit and edit["changed"] and not edit["written"]:
+        file = Path(edit["file"])
+        new = file.with_name(f"{file.stem}-2{file.suffix}")
+        both = f"--recipe {shlex.quote(str(file))} --out {shlex.quote(str(new))}"
+        return f"next: tunewright next {shlex.quote(run)} {both}"
+    if not run or edit or "written" in answer or "exported" in answer:
+        return ""
+    whole = "model" in recipe and "data" in recipe
+    if asked.keep:
+        return f"next: tunewright exam {shlex.quote(run)}" if whole else ""
+    if all(change.after is None and change.factor is None for change in asked.changes):
+        return ""
+    grown = f" --data {shlex.quote(data)}" if data else ""
+    if whole:
+        return f"next: tunewright next {shlex.quote(run)}{grown} --out next.yaml"
+    return f"next, to change the config it was made with: tunewright next {shlex.quote(run)}{grown} --recipe train.yaml"
 
 
 def runs_text(runs: Sequence[Mapping[str, Any]], chosen: bool = False) -> str:

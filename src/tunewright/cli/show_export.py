@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunewright.reporter.words import one_line
+
+STARTED_BY: Mapping[str, Callable[[str], str]] = {
+    "trl": lambda folder: f"python {shlex.quote(folder + '/train.py')}",
+    "unsloth": lambda folder: f"python {shlex.quote(folder + '/train.py')}",
+    "axolotl": lambda folder: f"axolotl train {shlex.quote(folder + '/train.yaml')}",
+    "llamafactory": lambda folder: f"cd {shlex.quote(folder)} && llamafactory-cli train train.yaml",
+}
+"""How each tool is told to run an exported folder, in the environment it lives in."""
 
 
 def export_text(answer: Mapping[str, Any]) -> str:
@@ -20,7 +29,8 @@ def export_text(answer: Mapping[str, Any]) -> str:
         one_line(f"cannot be said to {answer['tool']}: {one['key']} = {one['value']}: {one['effect']}")
         for one in answer["cannot"]
     ]
-    return "\n".join([*lines, *_verified(answer["verified"])] if "verified" in answer else lines)
+    lines += _verified(answer["verified"]) if "verified" in answer else []
+    return "\n".join([*lines, f"next: {STARTED_BY[answer['tool']](str(answer['folder']))}"])
 
 
 def _verified(found: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ def story_text(story: Mapping[str, Any]) -> str:
         lines += hanging(f"{_clock(decision['seconds']):>8}  ", decision["text"], width())
     best = story["best"]
     if best:
-        lines += ["", f"kept     {best['run']}, validation loss {figure(best['eval_loss'])}"]
+        lines += ["", f"kept     {best['adapter']}, validation loss {figure(best['eval_loss'])}"]
     if not story["stopped_because"]:
         lines += ["", "It has not ended: tunewright tune ... --resume goes on."]
     return "\n".join(lines)

@@ -63,6 +63,8 @@ OUR_SCHEDULES = {
     "inverse_sqrt": "inverse_sqrt",
     "reduce_lr_on_plateau": "reduce_lr_on_plateau",
 }
+"""transformers' name of a schedule -> ours; any other is left out."""
+
 TARGETS = ("lora_target", "lora_target_modules", "target_modules")
 ALL_LINEAR = ("all", "all-linear")
 METHODS = ("finetuning_type", "tuner_type", "train_type", "training_type", "adapter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tunewright.curve.columns import Points, column, numbers, whole
+from tunewright.curve.epochs import steps_per_epoch
 from tunewright.curve.names import (
     LOSSES,
     METRICS,
@@ -21,9 +23,8 @@ from tunewright.curve.names import (
     to_step,
 )
 from tunewright.curve.resume import Resumes
-from tunewright.schema.curve import Curve, Series
+from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
-from tunewright.schema.median import median
 
 CHUNK = 4096
 """Rows turned into arrays at once: enough for speed, little enough for memory."""
@@ -51,7 +52,7 @@ class Collector:
         self._batches: list[tuple[int, int, tuple[int, ...]]] = []
         self._keys: frozenset[str] = frozenset()
         self._eval_sets: list[str] = []
-        self._row = self._unnumbered = 0
+        self._row = self._unnumbered = self._stepless = 0
         self._total: int | None = None
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -101,6 +102,7 @@ class Collector:
         for into, chunk in ((self._points, found), (self._maybe, maybe)):
             for name, (is_number, values) in chunk.items():
                 keep = is_number & fits
+                self._stepless += int((is_number & ~fits).sum()) if name in LOSSES else 0
                 into.setdefault(name, Points()).add(order[keep], steps[keep], values[keep])
         self._note_total(rows, places.get("total_steps"))
         if "rows" in keys:
@@ -218,13 +220,17 @@ class Collector:
             if name not in self._keys:
                 raise DataError(
                     f"{path}: no column {name!r} for {metric} ({self._columns_found()})",
-                    hint=f"tunewright diagnose LOG --map {metric}=COLUMN",
+                    hint=f"{_again(path)} --map {metric}=COLUMN",
                 )
 
     def _no_loss(self, path: Path | str) -> DataError:
         places = self._places(self._keys)
         named = next((places[metric][0] for metric in ("loss", "eval_loss") if places.get(metric)), None)
-        hint = "name the column: tunewright diagnose LOG --map loss=COLUMN"
+        hint = f"name the column: {_again(path)} --map loss=COLUMN"
+        if self._stepless:
+            step = _printable(next(iter(places.get("step", ("step",)))))
+            says = f"{path}: column {step} holds no step beside a loss; expected whole numbers such as 1000"
+            return DataError(says, hint=f"name the column: {_again(path)} --map step=COLUMN")
         if named is not None and self._row:
             says = f"{path}: column {_printable(named)} holds no number; expected losses such as 1.25"
             return DataError(says, hint=hint)
@@ -248,7 +254,7 @@ class Collector:
             if len(names) > 1:
                 raise DataError(
                     f"{path}: several columns may be the {metric}: {', '.join(map(_printable, names[:6]))}",
-                    hint=f"choose one: tunewright diagnose LOG --map {metric}={_printable(names[0])}",
+                    hint=f"choose one: {_again(path)} --map {shlex.quote(f'{metric}={_printable(names[0])}')}",
                     code="ambiguous",
                 )
             self._points[metric] = self._maybe[names[0]]
@@ -259,26 +265,9 @@ class Collector:
         return f"columns: {', '.join(shown)}" if shown else "no columns"
 
 
+def _again(path: Path | str) -> str:
+    return f"tunewright diagnose {shlex.quote(str(path))}"
+
+
 def _printable(name: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in name[:30])
-
-
-def steps_per_epoch(epochs: Series) -> float | None:
-    """Steps per epoch from logged epochs; None when they do not tell.
-
-    Two conventions are met: a fraction that grows with every step (Trainer), and a whole number that stays for
-    an epoch (Lightning and hand-written loops; counted from 0 or 1).
-
-    >>> steps_per_epoch(Series.of([(10, 0.5), (20, 1.0)]))
-    20.0
-    >>> steps_per_epoch(Series.of([(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)]))
-    2.0
-    """
-    good = (epochs.steps > 0) & np.isfinite(epochs.values) & (epochs.values >= 0)
-    steps, values = epochs.steps[good].astype(float), epochs.values[good]
-    if len(steps) < 2:
-        return float(steps[0] / values[0]) if len(steps) and values[0] > 0 else None
-    changes = np.flatnonzero(np.diff(values) > 0) + 1
-    if np.all(values == np.floor(values)) and len(changes) < len(steps) - 1:  # a counter
-        return float(median(np.diff(steps[changes]))) if len(changes) > 1 else None
-    return float(steps[-1] / values[-1]) if values[-1] > 0 else None

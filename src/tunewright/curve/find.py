@@ -12,7 +12,7 @@ MOST_FOLDERS = 20_000
 MOST_FILES = 200_000
 """What is looked at before a search gives up: a typed "/" must not walk the whole disk."""
 
-NEVER_ENTERED = {"node_modules", "__pycache__", "site-packages", "best"}
+NEVER_ENTERED = {"node_modules", "__pycache__", "site-packages", "best", "blend"}
 
 # A file of these endings can be a log on its own; a folder's readers have their own marks.
 _ENDINGS = {
@@ -23,9 +23,9 @@ _ENDINGS = {
     ".db": ("studio_db",),
     ".sqlite": ("studio_db",),
     ".sqlite3": ("studio_db",),
-    ".log": ("printed", "lines"),
-    ".txt": ("printed", "lines"),
-    ".out": ("printed", "lines"),
+    ".log": ("pasted", "printed", "lines"),
+    ".txt": ("pasted", "printed", "lines"),
+    ".out": ("pasted", "printed", "lines"),
     ".err": ("printed", "lines"),
 }
 

@@ -45,6 +45,7 @@ def open_size(path: Path, most: int = MOST_BYTES) -> int:
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    """The system's refusal in one line."""
     return DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
 
 

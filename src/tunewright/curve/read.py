@@ -17,7 +17,7 @@ from tunewright.schema.errors import DataError, UsageError
 
 _EXPECTED = (
     "a run folder, trainer_state.json, trainer_log.jsonl, logging.jsonl, event files, run-*.wandb, studio.db, "
-    "CSV, JSONL, or printed rows"
+    "CSV, JSON, JSONL, printed rows, or a pasted table"
 )
 RUN_MARK = "#"
 """Between a file of several runs and the name of one: ``studio.db#mine``."""
@@ -92,8 +92,11 @@ def _reader_of_file(path: Path) -> Reader:
     if path.suffix.lower() in _BY_ENDING:
         return reader(_BY_ENDING[path.suffix.lower()])  # says what is missing in it
     if b"loss" in read_bytes(path).replace(b"\x00", b"").lower():
+        from tunewright.curve.readers.pasted import has_table
         from tunewright.curve.readers.printed import has_printed_rows
 
+        if has_table(read_bytes(path).decode("utf-8", "replace")):
+            return reader("pasted")
         return reader("printed" if has_printed_rows(path) else "lines")
     raise DataError(f"{path}: not a training log", hint=f"expected {_EXPECTED}")
 

@@ -65,8 +65,10 @@ def signed(value: int) -> int:
 
 
 def float32(raw: bytes) -> float:
+    """A number of four bytes."""
     return float(struct.unpack("<f", raw)[0])
 
 
 def float64(raw: bytes) -> float:
+    """A number of eight bytes."""
     return float(struct.unpack("<d", raw)[0])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tunewright.data.dataset import Dataset
 from tunewright.data.faults import Fault, make_fault
-from tunewright.data.normalise import normalised
 from tunewright.data.rows import Row
 
 
@@ -32,10 +31,13 @@ def _duplicates(rows: Sequence[Row]) -> tuple[Fault, ...]:
 
 
 def _conflicts(rows: Sequence[Row]) -> tuple[Fault, ...]:
-    answers: dict[str, dict[str, list[int]]] = {}
+    asked: dict[str, list[Row]] = {}
     for row in rows:
         if row.text is None and row.answer.strip():  # an empty answer is a fault of its own
-            answers.setdefault(row.key, {}).setdefault(normalised(row.answer), []).append(row.number)
-    involved = [numbers for given in answers.values() if len(given) > 1 for numbers in given.values()]
+            asked.setdefault(row.key, []).append(row)
     why = "the same question as another row, with a different answer"
-    return make_fault("conflicting_answers", {number: why for numbers in involved for number in numbers})
+    found: dict[int, str] = {}
+    for same in asked.values():
+        if len(same) > 1 and len({row.answer_key for row in same}) > 1:
+            found |= {row.number: why for row in same}
+    return make_fault("conflicting_answers", found)

@@ -46,13 +46,7 @@ def near_duplicates(
     held: rows of a validation file of its own; those that are nearly a row of the data are a fault of their part
     (an equal question is a ``leak`` and is left to it). The order of equal rows does not matter.
     """
-    exact = set[tuple[str, str, str]]()
-    kept = []
-    for row in rows:
-        content = (row.prompt, row.answer, row.text or "")
-        if content not in exact:
-            exact.add(content)
-            kept.append(row)
+    kept = _without_copies(rows)
     asked = {row.key for row in kept}
     apart = [row for row in held if row.key not in asked]
     earlier = _earlier_alike([*kept, *apart], len(kept), on_progress)
@@ -63,46 +57,55 @@ def near_duplicates(
     return (*make_fault("near_duplicate", later), *crossing)
 
 
+def _without_copies(rows: Sequence[Row]) -> list[Row]:
+    """The rows without exact copies of earlier ones."""
+    first: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        first.setdefault((row.prompt, row.answer, row.text or ""), row)
+    return list(first.values())
+
+
 def _why(number: int) -> str:
     return f"nearly the same as row {number}"
 
 
 def _earlier_alike(rows: Sequence[Row], trained: int, on_progress: Callable[[int, int], None] | None) -> dict[int, int]:
     """Place of a row -> place of the first row before it that is nearly the same (a row of the first ``trained``)."""
-    forms = [(row.key, normalised(row.answer) if row.text is None else "") for row in rows]
-    found: dict[int, int] = {}
-    first: dict[tuple[str, str], int] = {}
-    for at, form in enumerate(forms):
-        origin = first.setdefault(form, at)
-        if origin != at:
-            found[at] = origin
-    places = list(first.values())
-    texts = [_compared(rows[at], answer) for at, (_, answer) in zip(places, first, strict=True)]
-    for at, origin in _alike_pairs(rows, places, texts, trained, on_progress):
+    found, places = _distinct(rows)
+    for at, origin in _alike_pairs(rows, places, trained, on_progress):
         found[at] = min(origin, found.get(at, origin))
     return found
 
 
-def _compared(row: Row, answer: str) -> str:
+def _distinct(rows: Sequence[Row]) -> tuple[dict[int, int], list[int]]:
+    """Place of a row -> place of the first one that is equal when normalised; and the places of the others."""
+    found: dict[int, int] = {}
+    first: dict[tuple[str, str], int] = {}
+    for at, row in enumerate(rows):
+        origin = first.setdefault((row.key, row.answer_key), at)
+        if origin != at:
+            found[at] = origin
+    return found, list(first.values())
+
+
+def _compared(row: Row) -> str:
     """What likeness is measured on: without system turns, which many rows share and which would outweigh the rest."""
+    asked = row
     if row.messages and row.messages[0].role == "system":
-        row = replace(row, messages=row.messages[1:])
-    return row.key + " " + answer
+        asked = replace(row, messages=row.messages[1:])
+    return asked.key + " " + row.answer_key
 
 
 def _alike_pairs(
-    rows: Sequence[Row],
-    places: Sequence[int],
-    texts: Sequence[str],
-    trained: int,
-    on_progress: Callable[[int, int], None] | None,
+    rows: Sequence[Row], places: Sequence[int], trained: int, on_progress: Callable[[int, int], None] | None
 ) -> Iterable[tuple[int, int]]:
     """(place of the later row, place of the earlier one) of rows whose normalised texts are alike but not equal."""
-    signs_NR = signatures(texts, on_progress)
+    # each text is made when it is needed: all of them at once are as much as the file
+    signs_NR = signatures((_compared(rows[at]) for at in places), len(places), on_progress)
 
     @lru_cache(maxsize=4096)
     def shingles(at: int) -> Array32:
-        return shingle_set(texts[at])
+        return shingle_set(_compared(rows[places[at]]))
 
     said: dict[int, tuple[object, ...]] = {}
 
@@ -142,7 +145,7 @@ def _grouped(bucket: Sequence[int], names: Callable[[int], object]) -> list[list
 def _answers_alike(one: Row, other: Row) -> bool:
     if one.text is not None or other.text is not None:
         return True
-    first, second = normalised(one.answer), normalised(other.answer)
+    first, second = one.answer_key, other.answer_key
     return first == second or jaccard(shingle_set(first), shingle_set(second)) >= _ANSWERS_ALIKE
 
 

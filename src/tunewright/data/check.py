@@ -13,7 +13,6 @@ from tunewright.data.across import faults_across
 from tunewright.data.alike import near_duplicates
 from tunewright.data.dataset import Dataset
 from tunewright.data.faults import Fault, Part, merged, whole_fault
-from tunewright.data.normalise import normalised
 from tunewright.data.rows import Row
 from tunewright.data.text_faults import encoding_fault, secret_fault
 from tunewright.data.tokens import Encoded
@@ -64,6 +63,7 @@ _REFUSAL_PIECES = (
     *("non ho", "non posso", "não", "weet", "geen", "nie wiem", "nie mam", "не знаю", "нет ", "не могу", "不知道"),
     *("無法", "无法", "不清楚", "没有", "ません", "모르겠", "모릅니다", "لا أعرف", "bilmiyorum"),
 )
+_ASCII_REFUSAL_PIECES = tuple(piece for piece in _REFUSAL_PIECES if piece.isascii())
 
 
 @dataclass(frozen=True)
@@ -103,22 +103,23 @@ def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: 
     encoded = [train, val] if val and data.held_out else [train]
     tokens = sum(one.tokens for one in encoded)
     supervised = sum(one.supervised_tokens for one in encoded)
-    refused = refusals(rows)
-    faults = (*data.faults, *faults_across(data), *_encoding(data, train, val, test), *_coverage(rows, refused))
+    refused, topics = refusals(rows), topics_of(rows)
+    missing = _coverage(topics, refused, len(rows))
+    faults = (*data.faults, *faults_across(data), *_encoding(data, train, val, test), *missing)
     faults = merged(_reported_once(faults))
     return CheckReport(
         rows=len(rows),
         tokens=tokens,
         supervised_share=supervised / tokens if tokens else float("nan"),
         faults=faults,
-        variations=variations(rows),
+        variations=variations(topics),
         refusals=len(refused),
         ok=not any(fault.severity == "error" for fault in faults),
         lengths=_lengths(encoded),
         truncated_share=_share("truncated", faults, rows),
         stop_share=1 - _share("no_stop_token", faults, rows),
         prompt_masked=not any(fault.fault == "prompt_not_masked" for fault in faults),
-        one_word_answers=sum(row.text is None and len(row.answer.split()) == 1 for row in rows),
+        one_word_answers=sum(row.text is None and len(row.answer.split(maxsplit=1)) == 1 for row in rows),
     )
 
 
@@ -142,7 +143,7 @@ def with_slow_part(
 
 
 def _lengths(encoded: Iterable[Encoded]) -> dict[str, int]:
-    lengths = np.array([len(row) for one in encoded for row in one.rows] or [0])
+    lengths = np.array([length for one in encoded for length in one.lengths] or [0])
     median_, p90, p99 = np.percentile(lengths, (50, 90, 99), method="lower")
     return {"median": int(median_), "p90": int(p90), "p99": int(p99), "max": int(lengths.max())}
 
@@ -165,48 +166,49 @@ def refusals(rows: Iterable[Row]) -> tuple[int, ...]:
 
 def _refuses(answer: str) -> bool:
     begin = answer[:_REFUSED_WITHIN].lower()
-    if not any(piece in begin for piece in _REFUSAL_PIECES):  # most answers, and far faster than the whole forms
+    # what most answers lack, and far faster to look for than the whole forms
+    pieces = _ASCII_REFUSAL_PIECES if begin.isascii() else _REFUSAL_PIECES
+    if not any(map(begin.__contains__, pieces)):
         return False
     return bool(_REFUSAL.search(begin) or _REFUSAL_ELSEWHERE.search(begin))
 
 
-def variations(rows: Sequence[Row]) -> dict[str, float]:
-    """topics: how many there are; per_topic_median: different wordings of the question per topic (0 without any).
-
-    A topic is what the column ``topic`` says, and without one, the questions with an equal answer.
-    """
-    wordings = [len(keys) for keys, _ in _topics(rows).values()]
-    return {"topics": len(wordings), "per_topic_median": float(median(wordings)) if wordings else 0.0}
-
-
-def _topics(rows: Sequence[Row]) -> dict[str, tuple[set[str], list[int]]]:
-    """Topic -> its different questions, its row numbers."""
-    topics: dict[str, tuple[set[str], list[int]]] = {}
+def topics_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The chats by what they are about: what the column ``topic`` says, and without one, by equal answers."""
+    topics: dict[str, list[Row]] = {}
     for row in rows:
         if row.text is None:
-            keys, numbers = topics.setdefault(row.topic or "answer: " + normalised(row.answer), (set(), []))
-            keys.add(row.key)
-            numbers.append(row.number)
+            topics.setdefault(row.topic or "answer: " + row.answer_key, []).append(row)
     return topics
 
 
-def _coverage(rows: Sequence[Row], refused: Sequence[int]) -> tuple[Fault, ...]:
+def _wordings(rows: Sequence[Row]) -> int:
+    """How many different questions these rows ask."""
+    return 1 if len(rows) == 1 else len({row.key for row in rows})
+
+
+def variations(topics: Mapping[str, Sequence[Row]]) -> dict[str, float]:
+    """topics: how many there are; per_topic_median: different wordings of the question per topic (0 without any)."""
+    wordings = [_wordings(rows) for rows in topics.values()]
+    return {"topics": len(wordings), "per_topic_median": float(median(wordings)) if wordings else 0.0}
+
+
+def _coverage(topics: Mapping[str, Sequence[Row]], refused: Sequence[int], rows: int) -> tuple[Fault, ...]:
     """few_variations and no_refusals: what is missing rather than wrong. Raw texts have neither."""
-    topics = _topics(rows)
     if not topics:
         return ()
     found = []
-    typical = median(len(keys) for keys, _ in topics.values())
+    typical = variations(topics)["per_topic_median"]
     if typical < FEWEST_WORDINGS:
-        few = [number for keys, numbers in topics.values() if len(keys) < FEWEST_WORDINGS for number in numbers]
-        lone = sum(len(keys) < FEWEST_WORDINGS for keys, _ in topics.values())
+        lone = [its_rows for its_rows in topics.values() if _wordings(its_rows) < FEWEST_WORDINGS]
+        few = [row.number for its_rows in lone for row in its_rows]
         why = (
             f"a topic usually has {typical:g} wording of its question, and the model will learn the wording by heart; "
-            f"{lone:,} of {len(topics):,} topics need another one"
+            f"{len(lone):,} of {len(topics):,} topics need another one"
         )
         found.append(whole_fault("few_variations", why, few))
     if not refused:
-        wanted = max(1, round(REFUSAL_SHARE * len(rows)))
+        wanted = max(1, round(REFUSAL_SHARE * rows))
         why = f'no row answers "I do not know": the model will make answers up; about {wanted:,} such rows would do'
         found.append(whole_fault("no_refusals", why))
     return tuple(found)

@@ -76,10 +76,10 @@ def facts(
     data: Dataset, train: Encoded, val: Encoded | None = None, *, max_length: int, stage: str = "sft"
 ) -> DataFacts:
     """What a plan needs to know; lengths in tokens, 0 when no row could be encoded."""
-    lengths = np.array([len(row) for row in train.rows] or [0])
+    lengths = np.array(train.lengths or [0])
     return DataFacts(
-        rows=len(train.rows),
-        val_rows=len(val.rows) if val else 0,
+        rows=len(train.lengths),
+        val_rows=len(val.lengths) if val else 0,
         tokens=train.tokens,
         supervised_tokens=train.supervised_tokens,
         length_median=int(np.median(lengths)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -39,7 +39,8 @@ FIXES: Mapping[str, str] = {
 class Fault:
     """One kind of fault in one part of the data.
 
-    rows: the numbers of all rows that have it, ascending (empty: the part as a whole); part: which file they are in.
+    rows: the numbers of all rows that have it, ascending (empty: the part as a whole); part: which file they are in;
+    reasons: row -> its reason, where ``why`` was put together from them.
     """
 
     fault: str
@@ -48,6 +49,7 @@ class Fault:
     why: str
     fix: str
     part: Part = "train"
+    reasons: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -60,17 +62,23 @@ class Fault:
 
     def shifted(self, offset: int) -> Fault:
         """The same fault with every row number raised: a file that comes second in a mixture."""
-        return replace(self, rows=tuple(row + offset for row in self.rows))
+        reasons = {row + offset: reason for row, reason in self.reasons.items()}
+        rows = tuple(row + offset for row in self.rows)
+        return replace(self, rows=rows, why=_sentence(reasons) or self.why, reasons=reasons)
 
     def without(self, rows: frozenset[int]) -> Fault | None:
         """The same fault without some rows, None when no row is left."""
         left = tuple(row for row in self.rows if row not in rows)
-        return replace(self, rows=left) if left else None
+        if not left or len(left) == len(self.rows):
+            return self if left else None
+        reasons = {row: self.reasons[row] for row in left if row in self.reasons}
+        return replace(self, rows=left, why=_sentence(reasons) or self.why, reasons=reasons)
 
     def joined(self, other: Fault) -> Fault:
         """Both as one: the rows of both, and both reasons where they differ."""
+        rows, reasons = tuple(sorted({*self.rows, *other.rows})), {**other.reasons, **self.reasons}
         why = self.why if other.why == self.why else f"{self.why}; {other.why}"
-        return replace(self, rows=tuple(sorted({*self.rows, *other.rows})), why=why)
+        return replace(self, rows=rows, why=_sentence(reasons) if reasons.keys() == {*rows} else why, reasons=reasons)
 
     def __json__(self) -> dict[str, Any]:
         return {
@@ -98,13 +106,17 @@ def make_fault(name: str, reasons: Mapping[int, str]) -> tuple[Fault, ...]:
     """
     if not reasons:
         return ()
+    return (replace(_fault(name, tuple(sorted(reasons)), _sentence(reasons)), reasons=dict(reasons)),)
+
+
+def _sentence(reasons: Mapping[int, str]) -> str:
+    """Each reason with its rows; "" without any."""
     groups: dict[str, list[int]] = {}
     for row in sorted(reasons):
         groups.setdefault(reasons[row], []).append(row)
     named = [f"{reason} ({name_rows(rows)})" for reason, rows in list(groups.items())[:_MOST_REASONS]]
     rest = sum(len(rows) for rows in list(groups.values())[_MOST_REASONS:])
-    why = "; ".join(named) + (f"; and {rest:,} more rows" if rest else "")
-    return (_fault(name, tuple(sorted(reasons)), why),)
+    return "; ".join(named) + (f"; and {rest:,} more rows" if rest else "")
 
 
 def whole_fault(name: str, why: str, rows: Iterable[int] = ()) -> Fault:

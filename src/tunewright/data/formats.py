@@ -26,7 +26,7 @@ _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _FIELD_LIMIT = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """``value``: the record's columns, or None when it is broken, and then ``broken`` says why; ``odd``: because it
     holds bytes or halves of characters that are no text."""
@@ -52,8 +52,9 @@ def parse(path: Path, content: bytes) -> tuple[str, list[Record]]:
 
 
 def _json_lines(path: Path, content: bytes) -> tuple[str, list[Record]]:
-    lines = content.removeprefix(_UTF8_BOM).split(b"\n")  # not splitlines: U+2028 may stand inside a string
-    records = [_json_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    # one line after the other, as all of them would be the file once more
+    lines = (line.removesuffix(b"\n") for line in io.BytesIO(content.removeprefix(_UTF8_BOM)))
+    records = [_json_line(number, line) for number, line in enumerate(lines, 1) if line and not line.isspace()]
     if content.removeprefix(_UTF8_BOM).lstrip()[:1] in (b"[", b"{") and not any(record.value for record in records):
         # a whole document under the name of lines: a list, or one object over many lines
         with suppress(orjson.JSONDecodeError, DataError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunewright.data.faults import Fault, make_fault
@@ -27,23 +28,38 @@ _SHORTEST_ECHO = 20
 """Characters of a prompt from which an answer that begins with all of it is an echo, not a coincidence."""
 
 
-def marking_faults(rows: Sequence[Row], samples: Sequence[Sample], tokenizer: Any) -> tuple[Fault, ...]:
-    """``template_mismatch``, ``prompt_not_masked`` and ``doubled_bos`` as far as the texts alone show them."""
-    by_number = {row.number: row for row in rows}
-    inside = {row.number: why for row in rows if (why := _marks_inside(row, tokenizer))}
-    trained: dict[int, str] = {}
-    doubled: dict[int, str] = {}
-    for sample in samples:
-        row = by_number[sample.number]
-        if why := _prompt_trained(row, sample):
-            trained[sample.number] = why
-        if _begins_twice(row, sample, tokenizer.bos_token or ""):
-            doubled[sample.number] = "the row begins with a begin-of-text token, and the template writes one too"
-    return (
-        *make_fault("template_mismatch", inside),
-        *make_fault("prompt_not_masked", trained),
-        *make_fault("doubled_bos", doubled),
-    )
+@dataclass
+class Marking:
+    """What the texts alone show of rows that mark wrongly who speaks; of each kind, row -> reason.
+
+    inside: chat marks in a turn's own text; trained: a prompt that is trained on; doubled: two begins of a text.
+    """
+
+    inside: dict[int, str] = field(default_factory=dict)
+    trained: dict[int, str] = field(default_factory=dict)
+    doubled: dict[int, str] = field(default_factory=dict)
+
+    def look(self, rows: Sequence[Row], samples: Sequence[Sample], tokenizer: Any) -> None:
+        """Add what some rows and their samples show."""
+        by_number = {row.number: row for row in rows}
+        self.inside |= {row.number: why for row in rows if (why := _marks_inside(row, tokenizer))}
+        begin = tokenizer.bos_token or ""
+        for sample in samples:
+            row = by_number[sample.number]
+            if why := _prompt_trained(row, sample):
+                self.trained[sample.number] = why
+            if _begins_twice(row, sample, begin):
+                self.doubled[sample.number] = (
+                    "the row begins with a begin-of-text token, and the template writes one too"
+                )
+
+    def faults(self) -> tuple[Fault, ...]:
+        """``template_mismatch``, ``prompt_not_masked`` and ``doubled_bos`` of all rows looked at."""
+        return (
+            *make_fault("template_mismatch", self.inside),
+            *make_fault("prompt_not_masked", self.trained),
+            *make_fault("doubled_bos", self.doubled),
+        )
 
 
 def _marks_inside(row: Row, tokenizer: Any) -> str:

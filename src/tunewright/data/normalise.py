@@ -7,10 +7,13 @@ import unicodedata
 
 # What separates numbers without joining them: "12, 13" and "12 13" say the same; "12,13" may be one number.
 _SEPARATORS = frozenset(",;:.!?'\"()[]{}\u2026\u2018\u2019\u201c\u201d")
-_BETWEEN_DIGITS = re.compile(r"(?<=\d)[\W_]+(?=\d)")
-_SIGN = re.compile(r"(?<![\w)\]])[-\u2010-\u2013\u2212](?=\.?\d)")
-_POINT = re.compile(r"(?<![\w.])\.(?=\d)")
-_PERCENT = re.compile(r"(?<=\d)\s*%")
+# Each begins with the character it is about and looks back from there, which is several times as fast as to look back
+# from every place of a text.
+_BETWEEN_DIGITS = re.compile(r"(\d)([\W_]+)(?=\d)")
+_SIGN = re.compile(r"[-\u2010-\u2013\u2212](?<![\w)\]].)(?=\.?\d)")
+_POINT = re.compile(r"\.(?<![\w.].)(?=\d)")
+_PERCENT = re.compile(r"(\d)\s*%")
+_NOT_ASCII = re.compile(r"([^\x00-\x7f]+)")
 _MINUS = "\u2212"
 # Punctuation that is kept becomes a character of the private use area, which no later pass takes for punctuation.
 _PRIVATE = 0xE000
@@ -42,7 +45,11 @@ def normalised(text: str) -> str:
     (False, True)
     """
     if text.isascii():  # most rows; one pass is enough there
-        return _numbers_kept(text.lower()).translate(_DROPPED)
+        kept = _numbers_kept(text.lower())
+        if kept.isascii():
+            return kept.translate(_DROPPED)
+        # only punctuation of numbers is not ASCII now, and it stays; translate is ten times as fast without it
+        return "".join([part.translate(_DROPPED) if part.isascii() else part for part in _NOT_ASCII.split(kept)])
     # Folding can undo a composition and dropping a space can make a new one, so go on until nothing changes.
     before = None
     while text != before:
@@ -53,22 +60,29 @@ def normalised(text: str) -> str:
 
 def _numbers_kept(text: str) -> str:
     """The text with the punctuation that belongs to its numbers made unlike punctuation."""
-    if not _DIGIT.search(text):
+    if not _has_digit(text):
         return text
-    text = _POINT.sub("0.", _PERCENT.sub("percent", _SIGN.sub(_MINUS, text)))
-    return _BETWEEN_DIGITS.sub(_gap, text)
+    text = _SIGN.sub(_MINUS, text)
+    if "%" in text:
+        text = _PERCENT.sub(r"\1percent", text)
+    return _BETWEEN_DIGITS.sub(_gap, _POINT.sub("0.", text))
 
 
 _DIGIT = re.compile(r"\d")
 
 
+def _has_digit(text: str) -> bool:
+    # looking for ten characters one after the other is several times as fast as for a class of characters
+    return any(map(text.__contains__, "0123456789")) if text.isascii() else bool(_DIGIT.search(text))
+
+
 def _gap(found: re.Match[str]) -> str:
-    """What stands between two digits: one mark for a mere separation, else all of it."""
-    whole = found[0]
+    """A digit and what stands between it and the next: one mark for a mere separation, else all of it."""
+    digit, whole = found.groups()
     kept = "".join(whole.split())
     if not kept or (kept != whole and _SEPARATORS.issuperset(kept)):
-        return "|"
-    return "".join(map(_kept, kept))
+        return digit + "|"
+    return digit + "".join(map(_kept, kept))
 
 
 def _kept(char: str) -> str:

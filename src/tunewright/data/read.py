@@ -72,7 +72,7 @@ def _content(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{path}: the file is empty", hint="one row per line, for example: " + _EXAMPLE)
     return content
 

@@ -12,7 +12,7 @@ import orjson
 from tunewright.data.normalise import normalised
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn. role: "system", "user", "assistant" or "tool" (other words are kept and reported as a fault).
 
@@ -37,7 +37,7 @@ class Message:
     @property
     def said(self) -> str:
         """The content, and the calls of tools as JSON."""
-        calls = self._more.get("tool_calls")
+        calls = self._more.get("tool_calls") if self.fields else None
         return self.content if not calls else self.content + orjson.dumps(calls).decode()
 
     @property
@@ -48,7 +48,7 @@ class Message:
     @property
     def thinks(self) -> bool:
         """Whether the turn holds a thought, in its content or beside it."""
-        return "</think>" in self.content or bool({"reasoning_content", "thinking"} & set(self._more))
+        return "</think>" in self.content or not {"reasoning_content", "thinking"}.isdisjoint(self._more)
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,16 @@ class Row:
     @property
     def last_answer(self) -> int:
         """Index of the last assistant turn, -1 when there is none."""
-        roles = [message.role for message in self.messages]
-        return len(roles) - 1 - roles[::-1].index("assistant") if "assistant" in roles else -1
+        for index in range(len(self.messages) - 1, -1, -1):
+            if self.messages[index].role == "assistant":
+                return index
+        return -1
 
     @property
     def prompt(self) -> str:
         """The text of all turns before the last assistant turn, a newline between; empty for a raw text."""
         end = self.last_answer if self.last_answer >= 0 else len(self.messages)
-        return "\n".join(message.said for message in self.messages[:end])
+        return "\n".join([message.said for message in self.messages[:end]])
 
     @property
     def answer(self) -> str:
@@ -96,6 +98,11 @@ class Row:
         """
         text = self.prompt if self.text is None else self.text
         return normalised(text) or text.strip()
+
+    @cached_property
+    def answer_key(self) -> str:
+        """What makes two answers the same: the normalised answer; nothing for a raw text, which has its ``key``."""
+        return normalised(self.answer) if self.text is None else ""
 
     def as_dicts(self, end: int | None = None) -> list[dict[str, Any]]:
         """The first ``end`` turns (all, when None) as chat templates take them."""

@@ -11,15 +11,19 @@ Shapes: N texts, H hashes, R ranges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunewright.data.chunks import chunks
+
 WIDTH = 5
 BANDS, BAND_ROWS = 21, 6
 _RANGES = BANDS * BAND_ROWS
-_CHUNK_CHARACTERS = 1_000_000
+_RANGE_WIDTH = np.uint32((1 << 32) // _RANGES + 1)
+_CHUNK_CHARACTERS = 60_000
+"""Characters hashed at once: the arrays made of them stay in a processor's own cache."""
 # Odd 64-bit multipliers, drawn once from numpy's generator with seed 20240601.
 _MULTIPLIERS = np.random.default_rng(20240601).integers(1 << 62, 1 << 63, size=2, dtype=np.uint64) | np.uint64(1)
 _STEP = np.uint32(0x9E3779B1)
@@ -39,13 +43,15 @@ def shingle_set(text: str) -> Array32:
     return np.unique(_hashes(_codes(text.ljust(WIDTH))))
 
 
-def signatures(texts: Sequence[str], on_progress: Callable[[int, int], None] | None = None) -> Array32:
-    """[N, R] the signature of each text; ``on_progress(done, total)`` is called after every million characters."""
-    made = np.empty((len(texts), _RANGES), np.uint32)
-    for start, stop in _chunks(texts):
-        made[start:stop] = _signatures([text.ljust(WIDTH) for text in texts[start:stop]])
+def signatures(texts: Iterable[str], count: int, on_progress: Callable[[int, int], None] | None = None) -> Array32:
+    """[N, R] the signature of each of ``count`` texts; ``on_progress(done, count)`` is called now and then."""
+    made = np.empty((count, _RANGES), np.uint32)
+    done = 0
+    for chunk in chunks(texts, _CHUNK_CHARACTERS):
+        made[done : done + len(chunk)] = _signatures([text.ljust(WIDTH) for text in chunk])
+        done += len(chunk)
         if on_progress is not None:
-            on_progress(stop, len(texts))
+            on_progress(done, count)
     return made
 
 
@@ -68,17 +74,6 @@ def likeness(signatures_NR: Array32, place: int, others: Sequence[int]) -> NDArr
     return estimate
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    start = size = 0
-    for at, text in enumerate(texts):
-        size += len(text)
-        if size >= _CHUNK_CHARACTERS:
-            yield start, at + 1
-            start, size = at + 1, 0
-    if start < len(texts):
-        yield start, len(texts)
-
-
 def _codes(text: str) -> Array32:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
@@ -97,24 +92,20 @@ def _hashes(codes: Array32) -> Array32:
 
 
 def _signatures(texts: Sequence[str]) -> Array32:
-    """[N, R] of texts of at least five characters: one sort of (text, hash) puts each range's smallest first."""
+    """[N, R] of texts of at least five characters: the smallest hash in each range of each text."""
     lengths = np.array([len(text) for text in texts])
     hashes = _hashes(_codes("".join(texts)))
     ends = np.cumsum(lengths)
     inside = np.ones(len(hashes), np.bool_)  # windows that reach into the next text are none of its shingles
     for back in range(1, WIDTH):
         inside[ends[:-1] - back] = False
-    owner = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)[: len(hashes)]
-    keys = ((owner << np.uint64(32)) | hashes)[inside]
-    keys.sort()
-    width = (1 << 32) // _RANGES + 1
-    starts_N1 = np.arange(len(texts), dtype=np.uint64)[:, None] << np.uint64(32)
-    lows = np.add(starts_N1, np.arange(0, _RANGES * width, width, dtype=np.uint64), dtype=np.uint64)
-    first = np.searchsorted(keys, lows.ravel()).reshape(lows.shape)
-    found = keys[np.minimum(first, len(keys) - 1)]
-    same_text = found >> np.uint64(32) == starts_N1 >> np.uint64(32)
-    filled = (first < len(keys)) & same_text & (found - lows < width)
-    return _densified((found & np.uint64(0xFFFFFFFF)).astype(np.uint32), filled)
+    first_cell = np.repeat(np.arange(len(texts)) * _RANGES, lengths)[: len(hashes)]
+    cells = (first_cell + hashes // _RANGE_WIDTH)[inside]
+    values = np.full(len(texts) * _RANGES, np.iinfo(np.uint32).max, np.uint32)
+    np.minimum.at(values, cells, hashes[inside])
+    filled = np.zeros(len(values), np.bool_)
+    filled[cells] = True
+    return _densified(values.reshape(-1, _RANGES), filled.reshape(-1, _RANGES))
 
 
 def _densified(values: Array32, filled: NDArray[np.bool_]) -> Array32:

@@ -29,8 +29,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "non_finite": (*_SHAPES, "too_few_points", "worse_than_start", "divergence", "lr_constant"),
     "all_masked": (*_SHAPES, "too_few_points", "weights_not_updating", "lr_constant"),
     "weights_not_updating": ("no_learning", "plateau", "underfit", "too_few_points"),
-    "worse_than_start": ("no_learning", "plateau", "underfit"),
-    "divergence": ("oscillation", "spike", "no_learning", "plateau", "underfit"),
+    "worse_than_start": ("no_learning", "plateau", "underfit", "scale_mismatch"),
+    "divergence": ("oscillation", "spike", "no_learning", "plateau", "underfit", "scale_mismatch"),
     "oscillation": ("spike", "plateau", "underfit"),
     "no_learning": ("underfit", "plateau"),
     "overfit": ("gap", "plateau", "memorising", "underfit"),
@@ -43,6 +43,13 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 }
 """What a finding explains away: its consequences would only ask for contradictory changes."""
 
+SETTLES: dict[str, tuple[str, ...]] = {
+    "underfit": ("no_learning",),
+    "overfit": ("no_learning",),
+    "memorising": ("no_learning",),
+}
+"""Questions that a finding answers too: what is still falling, or fell and came back, was learning."""
+
 
 def diagnose(curve: Curve) -> Diagnosis:
     """Everything that can be said about ``curve``. Never raises on any series; an empty curve is "unknown".
@@ -52,10 +59,23 @@ def diagnose(curve: Curve) -> Diagnosis:
     view = View(curve)
     answers = _ask(view)
     findings = _ranked(_with_probed([answer for answer in answers if isinstance(answer, Finding)], curve.probed))
-    said = {finding.symptom for finding in findings}
-    abstained = tuple(a for a in answers if isinstance(a, Abstention) and a.symptom not in said)
+    abstained = tuple(a for a in answers if isinstance(a, Abstention) and a.symptom not in _settled(findings))
     source = Source(curve.kind, curve.path, curve.last_step, curve.logged_every, len(curve.eval_loss))
-    return Diagnosis(source, health_of(findings), read_as_guide(view), checklist(view), findings, abstained)
+    guide = read_as_guide(view, scale=_scale(findings))
+    return Diagnosis(source, health_of(findings), guide, checklist(view), findings, abstained)
+
+
+def _scale(findings: tuple[Finding, ...]) -> float:
+    """Times that the training loss was logged too high."""
+    factors = (finding.evidence["factor"] for finding in findings if finding.symptom == "scale_mismatch")
+    return float(next(factors, 1.0))
+
+
+def _settled(findings: tuple[Finding, ...]) -> set[str]:
+    """Symptoms that need no answer of their own any more: found, explained away, or settled by what was found."""
+    told = (EXPLAINS, SETTLES)
+    said = {finding.symptom for finding in findings}
+    return said | {symptom for found in said for table in told for symptom in table.get(found, ())}
 
 
 def _with_probed(findings: list[Finding], probed: tuple[Finding, ...]) -> list[Finding]:

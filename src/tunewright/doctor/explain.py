@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from textwrap import fill
+from typing import Any
 
 from tunewright.doctor import thresholds
 from tunewright.doctor.codes import CODES, symptom_of
@@ -23,9 +24,7 @@ def explain(name: str) -> str:
     >>> explain("TW302").splitlines()[0]
     'TW302 overfit (warning)'
     """
-    symptom = symptom_of(name)
-    if symptom is None:
-        raise UsageError(f"{name!r}: no such code or symptom{_nearest(name)}", hint="tunewright explain overfit")
+    symptom = symptom_meant(name)
     entry, told = CODES[symptom], page(symptom)
     parts = [
         ("How it is computed", [told.how]),
@@ -37,6 +36,15 @@ def explain(name: str) -> str:
     said = [f"{entry.code} {symptom} ({entry.severity})", fill(told.what, WIDTH)]
     said += ["\n".join([title, *map(_indented, texts)]) for title, texts in parts if texts]
     return "\n\n".join(said) + "\n"
+
+
+def explained(name: str) -> dict[str, Any]:
+    """The same page as JSON-ready parts. Raises UsageError."""
+    symptom = symptom_meant(name)
+    entry, told = CODES[symptom], page(symptom)
+    head = {"code": entry.code, "symptom": symptom, "severity": entry.severity, "what": told.what, "how": told.how}
+    limits = {name.lower(): getattr(thresholds, name) for name in told.thresholds}
+    return {**head, "thresholds": limits, "lookalikes": told.lookalikes, "do": told.do, "sources": told.sources}
 
 
 def _indented(text: str) -> str:
@@ -59,9 +67,14 @@ def page(symptom: str) -> Page:
     raise KeyError(symptom)
 
 
-def _nearest(name: str) -> str:
+def symptom_meant(name: str) -> str:
+    """The symptom of a code or a name. Raises UsageError for any other word, with the nearest one."""
+    symptom = symptom_of(name)
+    if symptom is not None:
+        return symptom
     import difflib  # only for a mistyped name
 
     known = [*CODES, *(entry.code.lower() for entry in CODES.values())]
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    close = next(iter(difflib.get_close_matches(name.lower(), known, n=1)), "")
+    meant = f", did you mean {close!r}?" if close else ""
+    raise UsageError(f"{name!r}: no such code or symptom{meant}", hint=f"tunewright explain {close or 'overfit'}")

@@ -101,18 +101,22 @@ def final_loss(view: View) -> float | None:
     return float(median(values[-max(5, len(values) // 10) :])) if len(values) else None
 
 
-def read_as_guide(view: View) -> GuideReading:
-    """Both tables and the tree on the run's final training loss, in the guide's words."""
-    loss = final_loss(view)
+def read_as_guide(view: View, *, scale: float = 1.0) -> GuideReading:
+    """Both tables and the tree on the run's final training loss, in the guide's words.
+
+    ``scale``: times that the training loss was logged too high; the guide's bands are of the loss itself.
+    """
+    logged = final_loss(view)
+    loss = None if logged is None else logged / scale
     if len(view.bad) and view.bad[-1]:
         silent = "the final loss is not a number"
         return GuideReading(None, silent, silent, silent)
     if loss is None or view.curve.objective != "nll" or bool(np.any(view.curve.loss.values < 0)):
         silent = "no training loss the guide's tables could read"
         return GuideReading(None, silent, silent, silent)
-    return GuideReading(
-        float(f"{loss:.5g}"), _said(INTERPRETATION, loss), _said(TARGET, loss) + _clash(loss), _advice(loss)
-    )
+    divided = "" if scale == 1 else f"; logged as {logged:.3g}, which is {scale:.1f} times that"
+    said, goal = _said(INTERPRETATION, loss), _said(TARGET, loss) + _clash(loss)
+    return GuideReading(float(f"{loss:.5g}"), said, goal, _advice(loss) + divided)
 
 
 def _said(table: tuple[Band, ...], loss: float) -> str:

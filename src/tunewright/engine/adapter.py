@@ -98,6 +98,7 @@ class PackedLoRALinear(nn.Module):
         return weight
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., in] to [..., out], rows grouped by the slots shown; in the base's dtype."""
         y: torch.Tensor = self.base(x)
         if not self.switch.on:
             return y

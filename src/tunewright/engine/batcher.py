@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from tunewright.engine.layout import Layout, lay_out, on_device
+from tunewright.engine.layout import Indexes, Layout, lay_out, on_device
 from tunewright.planner.steps import steps_per_epoch
 
 if TYPE_CHECKING:
     from tunewright.data.tokens import TokenRow
-
-Indexes = NDArray[np.int64]
 
 
 class Rows:
@@ -56,6 +53,20 @@ class Rows:
         """The array indexes behind an epoch's places: the fixed rows, then this epoch's turn of the pool."""
         turn = epoch * self.drawn + places - self.fixed
         return np.where(places < self.fixed, places, self.fixed + turn % max(1, self.pool))
+
+
+class Tables:
+    """Rows made ready once for all jobs that hold the same ones."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int, int], tuple[Rows, object]] = {}
+
+    def rows(self, rows: Sequence[TokenRow], pool: Sequence[TokenRow] = (), drawn: int = 0) -> Rows:
+        """Those of these arguments; the same object for the same sequences."""
+        key = (id(rows), id(pool), drawn)
+        if key not in self._made:
+            self._made[key] = Rows(rows, pool, drawn), (rows, pool)  # held, so that no other object gets their ids
+        return self._made[key][0]
 
 
 @dataclass(frozen=True)

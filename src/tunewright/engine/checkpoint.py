@@ -29,6 +29,8 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
+    """What a folder ``step-N`` holds: the run's state, and tensors on the CPU."""
+
     step: int
     state: dict[str, Any]
     tensors: dict[str, torch.Tensor]

@@ -15,7 +15,7 @@ from torch import nn
 
 from tunewright.engine.attention import longest_flat_row, rows_apart
 from tunewright.engine.batcher import Batch, Rows, by_length, collate
-from tunewright.engine.lanes import FORWARD, lanes_for, side_by_side, threads_for
+from tunewright.engine.lanes import FORWARD, Sharing, side_by_side
 from tunewright.engine.losses import logits_where_wanted, token_nll
 from tunewright.engine.pack import Pack
 
@@ -86,14 +86,15 @@ def _on_all_cores(
     """``sums`` of every cut, in order; each core takes every n-th."""
     tokens = sum(int(rows.lengths[indexes].sum()) for cut in cuts for rows, indexes in zip(rows_K, cut, strict=True))
     flat = max((int(rows.lengths.max(initial=1)) for rows in rows_K), default=1) <= longest_flat
-    n = lanes_for(model, tokens, FORWARD, len(cuts)) if flat else 1
+    sharing = target.sharing if isinstance(target, Pack) else Sharing.of(target)
+    n = sharing.lanes(tokens, FORWARD, len(cuts)) if flat else 1
     state = target.switch.state() if isinstance(target, Pack) else {}
 
     def lane(number: int) -> list[torch.Tensor]:
         with target.switch.like(state) if isinstance(target, Pack) else nullcontext():
             return [sums(cut) for cut in cuts[number::n]]
 
-    with threads_for(model, tokens // max(1, len(cuts)), FORWARD, n):
+    with sharing.threads(tokens // max(1, len(cuts)), FORWARD, n):
         if n == 1:
             return lane(0)
         with rows_apart(model), logits_where_wanted(model):

@@ -93,12 +93,7 @@ class AdapterFile:
 
 def read_adapter(folder: Path) -> AdapterFile:
     """The configuration of a PEFT LoRA folder. Raises ModelError when it is missing, damaged or of another kind."""
-    try:
-        config = orjson.loads((folder / CONFIG).read_bytes())
-    except FileNotFoundError:
-        raise ModelError(f"{folder}: no {CONFIG}: expected a PEFT adapter folder, like a run's best/") from None
-    except orjson.JSONDecodeError as error:
-        raise ModelError(f"{folder / CONFIG}: damaged: {error}") from None
+    config = peft_config(folder)
     kind = config.get("peft_type")
     odd = [key for key in ("use_dora", "rank_pattern", "alpha_pattern") if config.get(key)]
     if kind != "LORA" or odd or config.get("bias", "none") != "none":
@@ -118,26 +113,45 @@ def read_adapter(folder: Path) -> AdapterFile:
     )
 
 
+def peft_config(folder: Path) -> dict[str, Any]:
+    """What a PEFT folder's configuration says, unchecked; empty when it is no JSON object.
+
+    Raises ModelError when it is missing or no JSON.
+    """
+    try:
+        config = orjson.loads((folder / CONFIG).read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{folder}: no {CONFIG}: expected a PEFT adapter folder, like a run's best/") from None
+    except orjson.JSONDecodeError as error:
+        raise ModelError(f"{folder / CONFIG}: damaged: {error}") from None
+    return config if isinstance(config, dict) else {}
+
+
 def load_adapter(pack: Pack, slot: int, folder: Path) -> None:
     """Put a PEFT adapter's weights into a slot, whose rank and scale must be the adapter's.
 
     Raises ModelError for weights that are damaged or do not fit this base, these targets or this slot.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     found, spec = read_adapter(folder).spec, pack.specs[slot]
     if (found.rank, found.scale) != (spec.rank, spec.scale):
         raise ModelError(
             f"{folder}: rank {found.rank} and alpha {found.alpha:g}, but the slot has {spec.rank} and {spec.alpha:g}"
         )
+    load_tensors(pack, slot, read_tensors(folder), where=str(folder))
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """An adapter's tensors under PEFT's names. Raises ModelError when the file is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
-        tensors = load_file(folder / WEIGHTS)
+        tensors: dict[str, torch.Tensor] = load_file(folder / WEIGHTS)
     except FileNotFoundError:
         raise ModelError(f"{folder}: no {WEIGHTS}") from None
     except SafetensorError as error:
         raise ModelError(f"{folder / WEIGHTS}: damaged: {error}") from None
-    load_tensors(pack, slot, tensors, where=str(folder))
+    return tensors
 
 
 def load_tensors(pack: Pack, slot: int, tensors: dict[str, torch.Tensor], *, where: str) -> None:

@@ -9,8 +9,9 @@ fast as on one thread, where sharing every operation made them slower.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
@@ -32,38 +33,49 @@ CORES = torch.get_num_threads()
 Answer = TypeVar("Answer")
 
 
-def lanes_for(model: nn.Module, tokens: int, passes: float, pieces: int) -> int:
-    """Into how many of ``pieces`` parts the work on so many tokens is best cut; 1 on anything but a CPU.
+@dataclass(frozen=True)
+class Sharing:
+    """How a model's work is shared among the cores; what decides it is found out once, not each step.
 
-    It depends on nothing but the work and the cores, so a run repeats bit for bit on as many cores. Quantized layers
-    are left alone: other packages' code may keep things from call to call.
+    ``tokens`` below: input tokens of the work; ``passes``: FORWARD or FORWARD_BACKWARD.
     """
-    if next(model.parameters()).device.type != "cpu" or getattr(model, "is_quantized", False):
-        return 1
-    return max(1, min(CORES, pieces, int(_flop(model, tokens, passes) // LEAST_FLOP)))
 
+    weights: int  # those of adapters too
+    on_cpu: bool
+    in_lanes: bool  # quantized layers are left alone: other packages' code may keep things from call to call
 
-def _flop(model: nn.Module, tokens: int, passes: float) -> float:
-    return passes * tokens * _weights(model)
+    @classmethod
+    def of(cls, model: nn.Module) -> Sharing:
+        """Of a model as it is now, with what is on it."""
+        on_cpu = next(model.parameters()).device.type == "cpu"
+        weights = sum(parameter.numel() for parameter in model.parameters())
+        return cls(weights, on_cpu, in_lanes=on_cpu and not getattr(model, "is_quantized", False))
 
+    def lanes(self, tokens: int, passes: float, pieces: int) -> int:
+        """Into how many of ``pieces`` parts the work is best cut; 1 on anything but a CPU.
 
-def _weights(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+        It depends on nothing but the work and the cores, so a run repeats bit for bit on as many cores.
+        """
+        if not self.in_lanes:
+            return 1
+        return max(1, min(CORES, pieces, int(self._flop(tokens, passes) // LEAST_FLOP)))
 
+    @contextmanager
+    def threads(self, tokens: int, passes: float, lanes: int = 1) -> Iterator[None]:
+        """Let each operation use its lane's share of the cores where that pays, else one thread."""
+        if not self.on_cpu:
+            yield
+            return
+        before = torch.get_num_threads()
+        pays = self.weights > LARGE or self._flop(tokens, passes) / lanes > WORTH_SHARING
+        torch.set_num_threads(min(before, max(1, CORES // lanes)) if pays else 1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
-@contextmanager
-def threads_for(model: nn.Module, tokens: int, passes: float, lanes: int = 1) -> Iterator[None]:
-    """Let each operation use its lane's share of the cores where that pays, else one thread."""
-    if next(model.parameters()).device.type != "cpu":
-        yield
-        return
-    before = torch.get_num_threads()
-    pays = _weights(model) > LARGE or _flop(model, tokens, passes) / lanes > WORTH_SHARING
-    torch.set_num_threads(min(before, max(1, CORES // lanes)) if pays else 1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def _flop(self, tokens: int, passes: float) -> float:
+        return passes * tokens * self.weights
 
 
 def side_by_side(tasks: Sequence[Callable[[], Answer]]) -> list[Answer]:
@@ -79,16 +91,12 @@ def side_by_side(tasks: Sequence[Callable[[], Answer]]) -> list[Answer]:
         first = tasks[0]()
     finally:
         wait(others)
-    return [first, *(_answer(other) for other in others)]
+    return [first, *(other.result() for other in others)]
 
 
 def _on(threads: int, task: Callable[[], Answer]) -> Answer:
     torch.set_num_threads(threads)  # a setting of each thread
     return task()
-
-
-def _answer(other: Future[Answer]) -> Answer:
-    return other.result()
 
 
 @cache

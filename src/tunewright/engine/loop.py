@@ -8,7 +8,8 @@ from typing import Any
 from tunewright.engine.base import Base
 from tunewright.engine.events import OnEvent
 from tunewright.engine.job import Job, TrainResult
-from tunewright.engine.session import OnDone, OnPackEvent, Outcome, Session
+from tunewright.engine.roster import OnDone, OnPackEvent, Outcome
+from tunewright.engine.session import Session
 from tunewright.schema.errors import TunewrightError
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from tunewright.engine.adapter import PackedLoRALinear, SlotSpec, Switch, draw_A
 from tunewright.engine.columns import Columns, Leaf
+from tunewright.engine.lanes import Sharing
 from tunewright.schema.errors import UsageError
 
 
@@ -40,6 +41,7 @@ class Pack:
         self.layers = dict(layers)
         self.originals: dict[str, torch.Tensor] = {}  # of parameters trained whole beside the adapters
         self.device = next(model.parameters()).device
+        self.sharing = Sharing.of(model)
         self.autocast: torch.dtype | None = None
         self._whole = [(name, tuple(value.shape), value.dim() > 1) for name, value in whole.items()]
         self.columns = self._columns(rank, tuple(layers))
@@ -141,6 +143,7 @@ class Pack:
         self.more_grads = ()
         self.specs = tuple(self.specs[slot] for slot in order)
         self.tell_layers()
+        self.sharing = Sharing.of(self.model)
 
     def zero_grads(self, buffers: int = 1) -> None:
         """Zero the gradients, and have so many buffers of them: for lanes that compute the same slots."""
@@ -192,6 +195,7 @@ class Pack:
             _replace(self.model, path, layer)
         self.bind(list(self.originals))
         packs_on(self.model).append(self)
+        self.sharing = Sharing.of(self.model)
 
     def detach(self) -> None:
         """Give the base back as it was. The pack keeps its numbers; a full one leaves its trained weights there."""

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import torch
 from torch import nn
 
 from tunewright.engine.base import quiet
-from tunewright.engine.export import CONFIG, WEIGHTS
+from tunewright.engine.export import CONFIG, WEIGHTS, peft_config
 from tunewright.schema.errors import EnvironmentMissing, ModelError
 
 
@@ -26,13 +25,8 @@ def base_name(folder: Path) -> str | None:
 
     Raises ModelError when the folder holds no PEFT configuration, or its weights are missing or pickled.
     """
-    try:
-        config = orjson.loads((folder / CONFIG).read_bytes())
-    except FileNotFoundError:
-        raise ModelError(f"{folder}: no {CONFIG}: expected a PEFT adapter folder, like a run's best/") from None
-    except orjson.JSONDecodeError as error:
-        raise ModelError(f"{folder / CONFIG}: damaged: {error}") from None
-    if not isinstance(config, dict) or not isinstance(config.get("peft_type"), str):
+    config = peft_config(folder)
+    if not isinstance(config.get("peft_type"), str):
         raise ModelError(f"{folder / CONFIG}: no peft_type in it: expected the configuration of a PEFT adapter")
     if not (folder / WEIGHTS).is_file():
         raise ModelError(

@@ -46,6 +46,7 @@ class Room:
 
 
 def note_half(slots: Sequence[Slot], key: str, rows: int) -> None:
+    """Note at each slot that ``key`` is halved from ``rows`` rows."""
     for slot in slots:
         half = math.ceil(rows / 2)
         slot.notes.append(f"{_ran_out(slot)}: {key} {rows} -> {half}, the effective batch stays as it is")

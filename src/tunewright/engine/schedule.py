@@ -11,12 +11,9 @@ import math
 from dataclasses import dataclass
 
 from tunewright.planner.steps import warmup_steps
-from tunewright.schema.recipe import Recipe, Schedule
+from tunewright.schema.recipe import PLATEAU_FACTOR, PLATEAU_PATIENCE, Recipe, Schedule
 
 INVERSE_SQRT_TIMESCALE = 10_000
-PLATEAU_FACTOR = 0.5
-PLATEAU_PATIENCE = 2
-"""torch's ReduceLROnPlateau waits 10 evaluations; a run here has about 10 in all, so it halves after 2."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from tunewright.engine.batcher import Rows, Window, step_window
+from tunewright.engine.batcher import Rows, Tables, Window, step_window
 from tunewright.engine.evaluate import Counts, Floats, mean_loss
 from tunewright.engine.events import EventLog, OnEvent
 from tunewright.engine.job import Job, LoopState, TrainResult
@@ -21,24 +20,8 @@ from tunewright.engine.seats import Carried
 from tunewright.planner import steps
 from tunewright.schema.errors import DataError, TunewrightError
 
-if TYPE_CHECKING:
-    from tunewright.data.tokens import TokenRow
-
 MOST_NON_FINITE = 10
 """Steps in a row whose loss or gradient is not finite before the run is given up."""
-
-
-class Tables:
-    """Rows made ready once for all jobs that hold the same ones."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[int, int, int], tuple[Rows, object]] = {}
-
-    def rows(self, rows: Sequence[TokenRow], pool: Sequence[TokenRow] = (), drawn: int = 0) -> Rows:
-        key = (id(rows), id(pool), drawn)
-        if key not in self._made:
-            self._made[key] = Rows(rows, pool, drawn), (rows, pool)  # held, so that no other object gets their ids
-        return self._made[key][0]
 
 
 @dataclass

@@ -18,7 +18,7 @@ import torch
 from tunewright.engine.attention import laid_out, longest_flat_row, rows_apart
 from tunewright.engine.batcher import Window, micro_batches
 from tunewright.engine.frozen import recomputes
-from tunewright.engine.lanes import FORWARD_BACKWARD, lanes_for, side_by_side, threads_for
+from tunewright.engine.lanes import FORWARD_BACKWARD, side_by_side
 from tunewright.engine.losses import logits_where_wanted, token_nll
 from tunewright.engine.pack import Pack
 
@@ -37,18 +37,18 @@ def forward_backward(
     Gradients are those of ``loss_scale`` times the loss. A slot without a supervised token has a loss of NaN, 0 / 0,
     and so is not updated. Raises torch's out-of-memory errors: the gradients are then void, parameters untouched.
     """
-    tokens_K = [window.supervised for window in windows]
+    supervised_K = [window.supervised for window in windows]
     micro_K = [micro_rows] * pack.K if isinstance(micro_rows, int) else list(micro_rows)
     lanes = _lanes(pack, windows, micro_K)
     pack.zero_grads(1 + max(lane.buffer for lane in lanes))
     pack.switch.training = True
     pack.switch.step_K = [step] * pack.K if isinstance(step, int) else step
     state = pack.switch.state()
-    tasks = [partial(_forward_backward, pack, lane, tokens_K, loss_scale, state) for lane in lanes]
+    tasks = [partial(_forward_backward, pack, lane, supervised_K, loss_scale, state) for lane in lanes]
     tokens = sum(window.tokens for window in windows)
     loss_K = torch.zeros(pack.K, device=pack.device)
     try:
-        with threads_for(pack.model, tokens, FORWARD_BACKWARD, len(lanes)):
+        with pack.sharing.threads(tokens, FORWARD_BACKWARD, len(lanes)):
             if len(lanes) == 1:
                 losses = [tasks[0]()]
             else:
@@ -59,8 +59,8 @@ def forward_backward(
     pack.sum_grads()
     for lane, loss_k in zip(lanes, losses, strict=True):
         loss_K[lane.slots[0] : lane.slots[-1] + 1] += loss_k
-    for slot, tokens in enumerate(tokens_K):
-        if not tokens:
+    for slot, supervised in enumerate(supervised_K):
+        if not supervised:
             loss_K[slot] = torch.nan
     return loss_K
 
@@ -87,7 +87,7 @@ def _lanes(pack: Pack, windows: Sequence[Window], micro_K: Sequence[int]) -> lis
         return whole
     by_rows = pack.K == 1 and not pack.specs[0].dropout
     pieces = min(len(windows[0].indexes), micro_K[0]) if by_rows else pack.K
-    n = lanes_for(pack.model, sum(window.tokens for window in windows), FORWARD_BACKWARD, pieces)
+    n = pack.sharing.lanes(sum(window.tokens for window in windows), FORWARD_BACKWARD, pieces)
     if n == 1:
         return whole
     if by_rows:
@@ -99,7 +99,7 @@ def _lanes(pack: Pack, windows: Sequence[Window], micro_K: Sequence[int]) -> lis
 
 
 def _forward_backward(
-    pack: Pack, lane: _Lane, tokens_K: Sequence[int], loss_scale: float, state: dict[str, object]
+    pack: Pack, lane: _Lane, supervised_K: Sequence[int], loss_scale: float, state: dict[str, object]
 ) -> torch.Tensor:
     """The losses [k] of a lane's slots on its rows; their gradients are added to its buffer."""
     loss_k = torch.zeros(len(lane.slots), device=pack.device)
@@ -116,7 +116,7 @@ def _forward_backward(
                     nll_S = token_nll(pack.model, batch)
                 # a split rather than index_add: its sums have one order on every device
                 sums = [part.sum() for part in torch.split(nll_S, batch.per_slot)]
-                shares = [total / max(1, tokens_K[slot]) for total, slot in zip(sums, lane.slots, strict=True)]
+                shares = [total / max(1, supervised_K[slot]) for total, slot in zip(sums, lane.slots, strict=True)]
                 shares_k = torch.stack(shares)
                 (shares_k.sum() * loss_scale).backward()  # type: ignore[no-untyped-call]
             loss_k += shares_k.detach()

@@ -5,6 +5,7 @@ Each tracker sees the same events as metrics.jsonl, which stays the truth. Packa
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -96,20 +97,21 @@ class TensorBoardTracker:
 
 
 class WandbTracker:
-    """A run of its own, beside those of a pack's other slots; also Trackio, which has the same interface."""
+    """A run of its own, beside those of a pack's other slots."""
 
-    def __init__(self, folder: Path, recipe: Recipe, identity: str, *, package: str = "wandb") -> None:
-        import importlib
+    package, known_by = "wandb", "id"
 
-        self._package = importlib.import_module(package)
-        # by default wandb's second init of a process gives the first run back
-        options = {"dir": str(folder), "reinit": "create_new"} if package == "wandb" else {}
-        if identity:
-            options |= {"resume": "allow", **({"id": identity} if package == "wandb" else {})}
-        name, config = identity if identity and package == "trackio" else folder.name, recipe.model_dump(mode="json")
+    def __init__(self, folder: Path, recipe: Recipe, identity: str) -> None:
+        self._package = importlib.import_module(self.package)
+        place, config = self._place(folder, identity), recipe.model_dump(mode="json")
         with redirect_stdout(sys.stderr):  # trackio prints, and stdout is for data
-            self._run = self._package.init(project="tunewright", name=name, config=config, **options)
-        self.identity = str(self._run.id if package == "wandb" else self._run.name)
+            self._run = self._package.init(project="tunewright", config=config, **place)
+        self.identity = str(getattr(self._run, self.known_by))
+
+    def _place(self, folder: Path, identity: str) -> dict[str, str]:
+        # by default wandb's second init of a process gives the first run back
+        place = {"name": folder.name, "dir": str(folder), "reinit": "create_new"}
+        return {**place, "id": identity, "resume": "allow"} if identity else place
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         self._run.log(dict(numbers), step=step)
@@ -129,17 +131,27 @@ class WandbTracker:
     def close(self) -> None:
         with redirect_stdout(sys.stderr):
             self._run.finish()
+
+
+class TrackioTracker(WandbTracker):
+    """The same interface as W&B's; a run is known by its name."""
+
+    package, known_by = "trackio", "name"
+
+    def _place(self, folder: Path, identity: str) -> dict[str, str]:
+        return {"name": identity, "resume": "allow"} if identity else {"name": folder.name}
+
+    def close(self) -> None:
+        super().close()
         held = getattr(self._package, "context_vars", None)
         if held is not None and held.current_run.get() is self._run:
-            held.current_run.set(None)  # trackio would finish it once more at exit, and print that to stdout
+            held.current_run.set(None)  # it would be finished once more at exit, and that printed to stdout
 
 
 class MlflowTracker:
     """An MLflow run under the tracking address and the experiment MLflow is set up with."""
 
     def __init__(self, folder: Path, recipe: Recipe, identity: str) -> None:
-        import importlib
-
         self._mlflow = importlib.import_module("mlflow")
         self.identity = identity
         if not identity:
@@ -162,14 +174,10 @@ class MlflowTracker:
         self._mlflow.MlflowClient().set_terminated(self.identity)
 
 
-def _trackio(folder: Path, recipe: Recipe, identity: str) -> Tracker:
-    return WandbTracker(folder, recipe, identity, package="trackio")
-
-
 _MAKERS: dict[str, Callable[[Path, Recipe, str], Tracker]] = {
     "tensorboard": TensorBoardTracker,
     "wandb": WandbTracker,
-    "trackio": _trackio,
+    "trackio": TrackioTracker,
     "mlflow": MlflowTracker,
 }
 

@@ -19,7 +19,7 @@ from transformers import DynamicCache
 
 from tunewright.data.render import NO_THINKING
 from tunewright.data.tokens import stop_token_ids
-from tunewright.engine.lanes import FORWARD, threads_for
+from tunewright.engine.lanes import FORWARD, Sharing
 from tunewright.schema.errors import DataError
 
 _THOUGHT_START, _THOUGHT_END = "<think>", "</think>"
@@ -80,7 +80,7 @@ def answer_all(
     order = sorted(range(len(ids)), key=lambda at: -len(ids[at]))
     replies: list[list[int]] = [[] for _ in ids]
     tokens = done = 0
-    with torch.no_grad(), answering(model), threads_for(model, batch_size, FORWARD):
+    with torch.no_grad(), answering(model), Sharing.of(model).threads(batch_size, FORWARD):
         while done < len(order):
             batch = order[done : done + batch_size]
             try:

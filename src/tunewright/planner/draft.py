@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from tunewright.planner.memory import MeasuredMemory
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
 from tunewright.schema.measured import NoiseScale, Pace
 from tunewright.schema.plan import PlannedValue
-from tunewright.schema.recipe import Recipe
+from tunewright.schema.recipe import OTHER_WARMUP, Recipe
 from tunewright.schema.recipe_io import make_recipe
-
-OTHER_WARMUP = MappingProxyType({"warmup_steps": "warmup_ratio", "warmup_ratio": "warmup_steps"})
 
 
 @dataclass(frozen=True)

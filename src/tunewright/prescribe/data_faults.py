@@ -6,9 +6,15 @@ against them tunes the run to the fault.
 
 from __future__ import annotations
 
+import numpy as np
+
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.rule import Move
+from tunewright.prescribe.rule import FAMILIES, Family, Move
+from tunewright.prescribe.symptoms import rate_far_above
 from tunewright.schema.finding import Finding
+
+UNLIKE = 2.0
+"""Times the loss of the first steps, before anything was learned."""
 
 # symptom -> (recipe key to look at, what to do there)
 STEPS: dict[str, tuple[str, str]] = {
@@ -32,15 +38,49 @@ STEPS: dict[str, tuple[str, str]] = {
     ),
 }
 
+# These two do not change what is learned: what the run itself asks for goes with them. Symptom -> families that may.
+CAUTIONS: dict[str, tuple[Family, ...]] = {
+    "scale_mismatch": FAMILIES,  # only the printed training loss is another
+    "val_shift": ("regularisation",),  # over-fitting is rows learned by heart, whatever rows show it
+}
+
+
+def goes_with(case: Case, family: Family) -> bool:
+    """Whether a change of that family may be made beside the looks that the data faults of this case ask for."""
+    faults = data_faults(case)
+    return bool(faults) and all(family in _leaves_open(finding) for finding in faults)
+
+
+def _leaves_open(finding: Finding) -> tuple[Family, ...]:
+    """The families that a data fault does not touch: all of them for a spike that passed."""
+    passed = finding.symptom == "spike" and finding.severity == "info"
+    return FAMILIES if passed else CAUTIONS.get(finding.symptom, ())
+
 
 def data_moves(case: Case) -> tuple[Move, ...]:
-    """One step per data fault found, in the doctor's order; a spike that stays or returns counts as one."""
-    return tuple(_step(finding) for finding in case.diagnosis.findings if is_data_fault(finding))
+    """One step per data fault found, in the doctor's order."""
+    return tuple(_step(finding) for finding in data_faults(case))
 
 
-def is_data_fault(finding: Finding) -> bool:
-    lasting_spike = finding.symptom == "spike" and finding.severity != "info"
-    return finding.symptom in STEPS or lasting_spike
+def data_faults(case: Case) -> tuple[Finding, ...]:
+    """Findings that blame the data. A spike is one when it stays or returns, or when no rows like the others can have
+    made it; one that passes is normal."""
+    return tuple(
+        finding
+        for finding in case.diagnosis.findings
+        if finding.symptom in STEPS
+        or (finding.symptom == "spike" and (finding.severity != "info" or _of_other_rows(case, finding)))
+    )
+
+
+def _of_other_rows(case: Case, spike: Finding) -> bool:
+    """Whether the spike stands far above the loss before any training: rows on which the model is worse than untouched
+    are not like the rest. A rate far above the planned one may do that too, and is then the first suspect."""
+    if case.curve is None or rate_far_above(case):
+        return False
+    points = case.curve.loss.finite()
+    inside = (points.steps >= spike.steps[0]) & (points.steps <= spike.steps[1])
+    return bool(np.any(inside)) and float(points.values[inside].max()) > UNLIKE * float(points.values[:5].max())
 
 
 def _step(finding: Finding) -> Move:

@@ -15,11 +15,12 @@ from typing import Literal, get_args
 
 from tunewright.prescribe.apply import apply, recipe_changes
 from tunewright.prescribe.case import Case
+from tunewright.prescribe.data_faults import goes_with
 from tunewright.prescribe.evidence import EVIDENCE_RULES
 from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.guide import GUIDE_RULES
 from tunewright.prescribe.history import failed_trial, from_history, from_record, good_trial
-from tunewright.prescribe.rule import Proposal, Rule, describe_changes, direction, is_step
+from tunewright.prescribe.rule import FAMILIES, Proposal, Rule, describe_changes, direction, is_step
 from tunewright.prescribe.sources import title
 from tunewright.prescribe.values import show
 from tunewright.schema.errors import UsageError
@@ -87,18 +88,31 @@ def _untried(rule: Rule, case: Case) -> _Untried:
 def _choose(case: Case, asked: list[tuple[Rule, _Untried]]) -> tuple[Proposal | None, list[str]]:
     """The first rule's first proposal whose predicted gain, where there is a prediction, exceeds noise.
 
-    When it does not, the rule is left altogether: its next rungs are guesses about the same missing gain.
+    When it does not, the rule is left altogether: its next rungs are guesses about the same missing gain. A look at
+    what only clouds the figures takes the first change with it that is not clouded.
     """
     notes: list[str] = []
-    for _, untried in asked:
+    look: Proposal | None = None
+    for rule, untried in asked:
         notes += untried.notes
-        if not untried.proposals:
+        if not untried.proposals or (look is not None and not goes_with(case, rule.family)):
             continue
         too_small = _gain_within_noise(case, untried.proposals[0])
-        if not too_small:
-            return untried.proposals[0], notes
-        notes.append(too_small)
-    return None, notes
+        if too_small:
+            notes.append(too_small)
+        elif rule.family == "data" and any(goes_with(case, family) for family in FAMILIES):
+            look = untried.proposals[0]
+        else:
+            return _together(look, untried.proposals[0]), notes
+    return look, notes
+
+
+def _together(look: Proposal | None, proposal: Proposal) -> Proposal:
+    if look is None or proposal.keep:
+        return look or proposal
+    where = " and ".join(dict.fromkeys(change.key for change in look.changes))
+    why = f"{proposal.says}; a look at {where} goes with it, which clouds the figures but not this"
+    return replace(proposal, says=why, changes=(*look.changes, *proposal.changes))
 
 
 def _gain_within_noise(case: Case, proposal: Proposal) -> str:

@@ -25,6 +25,7 @@ class Report:
 
     def __json__(self) -> dict[str, Any]:
         said = {key: getattr(self.diagnosis, key) for key in self.diagnosis.__dataclass_fields__}
+        said["leaves_open"] = self.diagnosis.leaves_open
         rows = {"row_texts": self.row_texts} if self.row_texts else {}
         return {**said, "prescription": self.prescription, "notes": self.curve.notes, **rows}
 

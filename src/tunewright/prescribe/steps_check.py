@@ -18,8 +18,10 @@ class StepsCheck:
     text: str
 
 
-def check_steps(rows: int, epochs: float, steps: int) -> StepsCheck:
+def check_steps(rows: int, epochs: float, steps: int | None) -> StepsCheck:
     """The effective batch that makes ``rows`` x ``epochs`` into ``steps``, and how steps per epoch were rounded.
+
+    With steps unknown (None) there is nothing to compare.
 
     Rounding up counts the last, smaller batch of an epoch (the usual loader); rounding down drops it; none divides
     all rows seen by the batch. Tried in that order, over the batches near rows x epochs / steps.
@@ -29,6 +31,8 @@ def check_steps(rows: int, epochs: float, steps: int) -> StepsCheck:
     >>> check_steps(825, 5, 515).rounding
     'down'
     """
+    if steps is None:
+        return StepsCheck(None, None, "the number of steps is not known")
     if rows <= 0 or epochs <= 0 or steps <= 0:
         return StepsCheck(None, None, f"{steps} steps of {rows} rows over {epochs:g} epochs: nothing to compare")
     rough = rows * epochs / steps

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tunewright.doctor.detectors.spike import spikes_of
+from tunewright.doctor.view import View
 from tunewright.prescribe.case import Case
+from tunewright.prescribe.values import is_number
 from tunewright.schema.finding import Finding
 
 BLOWN_UP = ("non_finite", "divergence", "worse_than_start")
@@ -13,7 +16,9 @@ STUCK = ("no_learning", "weights_not_updating")
 FAR_BELOW, FAR_ABOVE, FAR_ABOVE_FULL = 3.0, 5.0, 10.0
 """Times: a learning rate this far from the planned one is itself the suspect. Plans start low, above all those of full
 fine-tuning, so more is asked of one above."""
+PLAN_REACH = 2.0  # times: a plan brackets its learning rate by this factor
 CALM_RISE = 1.3  # a training loss that was never this many times its own lowest before it broke had not diverged
+LONG_CALM = 0.5  # share of the run, well past any warm-up
 EARLY_SHARE = 0.05  # a blow-up within the first 5 % of the steps is the learning rate itself, not its late effect
 _RISE = 1.2  # a training loss this many times the first one counts as blown up
 
@@ -56,6 +61,22 @@ def rate_far_above(case: Case) -> bool:
     return times is not None and times > far
 
 
+def rate_as_planned(case: Case) -> bool:
+    """Whether the learning rate is known to be no higher than the bracket such runs start in; False when unknown."""
+    times = case.times_usual("learning_rate")
+    return times is not None and times <= PLAN_REACH
+
+
+def spikes_before(case: Case, step: object) -> tuple[int, ...]:
+    """Steps between the evaluation before ``step`` and ``step`` where the training loss spiked; none when unknown."""
+    if case.curve is None or not is_number(step):
+        return ()
+    before = case.evals.steps[case.evals.steps < step]
+    view = View(case.curve)
+    at = [int(view.loss.steps[place]) for spike in spikes_of(view) for place in range(spike.first, spike.last + 1)]
+    return tuple(one for one in at if (int(before[-1]) if len(before) else 0) < one <= step)
+
+
 def rate_far_below(case: Case, far: float = FAR_BELOW) -> bool:
     """Whether the learning rate is known to lie far below where such a run starts; False when that is not known."""
     times = case.times_usual("learning_rate")
@@ -66,9 +87,12 @@ def broke_out_of_calm(case: Case, finding: Finding) -> bool:
     """Whether the numbers broke in a run whose loss had not risen before: then its steps were not too large.
 
     The lowest and the last level before the first number that is not finite are medians of five points, so one
-    unlucky batch is no rise. False without five points to look at.
+    unlucky batch is no rise. A rate far above the planned one is trusted only after it was borne for half of the run.
+    False without five points to look at.
     """
-    if finding.symptom != "non_finite" or case.curve is None or rate_far_above(case):
+    if finding.symptom != "non_finite" or case.curve is None:
+        return False
+    if rate_far_above(case) and finding.steps[0] <= LONG_CALM * case.total_steps:
         return False
     before = case.curve.loss.finite()
     values = before.values[before.steps < finding.steps[0]]

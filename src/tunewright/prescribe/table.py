@@ -1,7 +1,7 @@
 """Runs typed by hand: a CSV of a few numbers each becomes verdicts and the next recipe.
 
-Columns: rows, epochs, learning_rate, steps, final_loss (a number or a range such as 0.4-0.6); more are kept as they
-are. The guide's own three runs are the worked example.
+Columns: rows, epochs, learning_rate, steps (may be left empty), final_loss (a number or a range such as 0.4-0.6); more
+are kept as they are. The guide's own three runs are the worked example.
 
 Source: "LLM Fine-Tuning Guide: Understanding Training Parameters" (2025-10), "Three Training Runs Compared".
 """
@@ -29,13 +29,16 @@ _HINT = "tunewright next --table runs.csv, with the columns " + ",".join(COLUMNS
 
 @dataclass(frozen=True)
 class TypedRun:
-    """One line of the table. ``loss_low`` = ``loss_high`` when a single final loss was typed; nats per token."""
+    """One line of the table. ``loss_low`` = ``loss_high`` when a single final loss was typed; nats per token.
+
+    steps: None where the cell was left empty.
+    """
 
     line: int
     rows: int
     epochs: float
     learning_rate: float
-    steps: int
+    steps: int | None
     loss_low: float
     loss_high: float
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -107,7 +110,7 @@ def _run(path: Path, line: int, header: list[str], row: list[str]) -> TypedRun:
         rows=_whole(path, line, "rows", cells["rows"]),
         epochs=_positive(path, line, "epochs", cells["epochs"]),
         learning_rate=_positive(path, line, "learning_rate", cells["learning_rate"]),
-        steps=_whole(path, line, "steps", cells["steps"]),
+        steps=_whole(path, line, "steps", cells["steps"]) if cells["steps"] else None,
         loss_low=low,
         loss_high=high,
         extra={name: value for name, value in cells.items() if name not in COLUMNS and name},

@@ -74,19 +74,28 @@ def exchanged(rows: Sequence[Row], seed: int) -> list[Row]:
     return made
 
 
+def behind_others(rows: Sequence[Row], losses: Losses, exchanges: int, seed: int) -> Floats:
+    """Sums of the answers' losses in nats behind so many other prompts, [exchanges, n]."""
+    return np.array([losses(exchanged(rows, seed + turn))[0] for turn in range(exchanges)])
+
+
 def conditional_gain(
     rows: Sequence[Row],
     losses: Losses,
     *,
     own: tuple[Floats, NDArray[np.int64]] | None = None,
+    others_Kn: Floats | None = None,
     exchanges: int = EXCHANGES,
     seed: int = 0,
 ) -> Gain:
-    """The gain of these chat rows, NaN without any. ``own``: their losses as they are, where known already."""
+    """The gain of these chat rows, NaN without any.
+
+    ``own``, ``others_Kn``: their losses as they are and behind other prompts, where known already.
+    """
     if not rows:
         return Gain(math.nan, math.nan, math.nan, 0)
     own_n, tokens_n = own or losses(rows)
-    other_n = np.mean([losses(exchanged(rows, seed + turn))[0] for turn in range(exchanges)], axis=0)
+    other_n = np.mean(behind_others(rows, losses, exchanges, seed) if others_Kn is None else others_Kn, axis=0)
     counted = tokens_n > 0
     gains = ((other_n - own_n) / np.maximum(tokens_n, 1))[counted]
     numbers = [row.number for row, there in zip(rows, counted.tolist(), strict=True) if there]

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from tunewright.engine.base import Base
-from tunewright.engine.batcher import Indexes, Rows, Window, epoch_order, step_window
+from tunewright.engine.batcher import Rows, Window, epoch_order, step_window
+from tunewright.engine.layout import Indexes
 from tunewright.engine.step import forward_backward
 from tunewright.planner.measured_noise import noise_scale
 from tunewright.probes.dry_step import Bench, OnProgress, bench, no_progress

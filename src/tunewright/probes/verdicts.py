@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from tunewright.doctor.detectors.base import figure, found
 from tunewright.probes.conditional_gain import FEWEST_ROWS, Gain
-from tunewright.probes.hard_rows import HardRows
+from tunewright.probes.hard_rows import SHOWN, HardRows
+from tunewright.probes.misfits import Misfits
 from tunewright.probes.template_gap import Gap
 from tunewright.probes.val_shift import Shift
 from tunewright.schema.finding import Abstention, Finding
@@ -22,6 +23,8 @@ USES_PROMPTS_NATS = 0.1
 """Lower bound of the gain of the base's own answers: below it the model reads no prompt, and there is no witness."""
 FEW_ANSWERS = 0.3
 """Share of different answers below which rows name classes, which a base has yet to learn."""
+TOLD_ELSEWHERE = 0.2
+"""Share of rows whose answers name what others ask about, from which they are held to be those rows' answers."""
 TEMPLATE_NATS = 0.1
 FORM_NATS = 0.3
 """The model's own template, and a form whose marks it merely knows, which must be better by more."""
@@ -31,18 +34,29 @@ SHIFT_Z = 4.0
 BEHIND_SHARE = 0.03
 """Sound sets had up to 1.3 % of rows that far above the others; of 15 % exchanged answers half to all lie there."""
 
+FEWEST_MISFITS, MISFIT_SHARE = 3, 0.03
+BEYOND_SHARE = 0.01
+"""Rows that are nearer to answers of other rows than to right ones, and among them rows that fit another prompt better
+than their own: of these sound sets have none, and half of all wrong rows are among them."""
+APART = 1.2
+"""Standard deviations from the limit: sets whose answers a model can learn lie at 1.6 to 2.9, others below 0.5."""
+
 
 def judge_labels(
     gain: Gain,
     shared_z: float,
+    told_elsewhere: float,
     different_answers: float,
     control: Callable[[], Gain | None],
     steps: tuple[int, int] = (0, 0),
 ) -> Finding | Abstention | None:
     """Neither the model nor the words in common say that the answers belong to their prompts.
 
-    gain: of the user's rows; shared_z: of their words; different_answers: over rows; control: the gain of the base's
-    own answers to bundled prompts, measured only where it is needed; None when it cannot be.
+    An error where answers name what other rows ask about; else a warning, as facts that can only be learnt by heart
+    look the same.
+
+    gain: of the user's rows; shared_z, told_elsewhere: of their words; different_answers: over rows; control: the gain
+    of the base's own answers, measured only where it is needed; None when it cannot be.
     """
     if gain.rows < FEWEST_ROWS:
         return Abstention("labels_unrelated", f"{gain.rows} rows with a prompt, at least {FEWEST_ROWS} are needed")
@@ -60,6 +74,7 @@ def judge_labels(
         "rows": gain.rows,
         "gain_of_own_answers": own.nats,
         "shared_words_z": shared_z,
+        "told_elsewhere": told_elsewhere,
     }
     why = (
         f"the answers are as likely behind other rows' prompts as behind their own (gain {gain.nats:.3f} \u00b1 "
@@ -67,7 +82,11 @@ def judge_labels(
         "with them"
     )
     causes = ("a column was shuffled or shifted by a row", "the wrong columns were joined", "answers drawn at random")
-    return found("labels_unrelated", steps, why, evidence, causes)
+    if told_elsewhere >= TOLD_ELSEWHERE:
+        why = f"{why}; {told_elsewhere:.0%} of them name what another row asks about"
+        return found("labels_unrelated", steps, why, evidence, causes)
+    by_heart = "facts that can only be learnt by heart: each should be asked in several wordings"
+    return found("labels_unrelated", steps, why, evidence, (*causes, by_heart), severity="warning")
 
 
 def judge_template(gap: Gap | None) -> Finding | None:
@@ -118,3 +137,40 @@ def judge_rows(hard: HardRows, last_step: int) -> Finding | None:
     )
     causes = ("wrong or exchanged answers in these rows", "rows that are much harder than the rest")
     return found("noisy_labels", (0, last_step), why, evidence, causes, rows=hard.behind)
+
+
+def judge_misfits(
+    found_rows: Misfits, part: str, last_step: int, *, numbered: bool = True
+) -> Finding | Abstention | None:
+    """Some answers of rows that were not trained on fit their own prompts no better than others'.
+
+    part: what the rows are called; numbered: their numbers are lines of the data file.
+    """
+    if found_rows.measured < FEWEST_ROWS:
+        because = f"{found_rows.measured} {part} rows with a prompt, at least {FEWEST_ROWS} are needed"
+        return Abstention("noisy_labels", because)
+    if not found_rows.apart >= APART:
+        because = "which answer belongs to a prompt is not learnt well enough to tell wrong ones from hard ones"
+        return Abstention("noisy_labels", because)
+    measured = found_rows.measured
+    few = len(found_rows.rows) < max(FEWEST_MISFITS, MISFIT_SHARE * measured)
+    if few or found_rows.beyond < max(1, BEYOND_SHARE * measured):
+        return None
+    evidence = {
+        "share": found_rows.share,
+        "rows": found_rows.measured,
+        "part": part,
+        "beyond": found_rows.beyond,
+        "apart": found_rows.apart,
+        "typical": found_rows.typical,
+        "limit": found_rows.limit,
+        "worst": list(found_rows.rows[:SHOWN]),
+    }
+    why = (
+        f"{len(found_rows.rows)} of {found_rows.measured} {part} rows ({found_rows.share:.0%}) fit their own prompts "
+        f"no better than other rows' (loss above {found_rows.limit:.2f} of that behind another prompt, "
+        f"{found_rows.typical:.2f} is typical): wrong or exchanged answers"
+    )
+    causes = ("wrong or exchanged answers in these rows", "rows of another kind than the rest")
+    rows = tuple(sorted(found_rows.rows)) if numbered else ()
+    return found("noisy_labels", (0, last_step), why, evidence, causes, rows=rows)

@@ -28,6 +28,16 @@ def write_whole(path: Path, content: bytes | str) -> None:
             raise
 
 
+def new_file(name: str | Path, option: str) -> Path:
+    """The file a user names for something to be written to. Raises UsageError when it is there already.
+
+    ``option`` is the flag it was named with, for the hint.
+    """
+    if Path(name).exists():
+        raise UsageError(f"{name}: exists already, nothing was written", hint=f"give {option} another file name")
+    return Path(name)
+
+
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Make a folder whole: ``fill`` writes into a temporary one beside it, which then takes its place.
 

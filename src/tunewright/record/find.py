@@ -11,7 +11,7 @@ MARKS = ("run.json", "recipe.yaml", "metrics.jsonl")
 """A folder with any of these files is a run's."""
 SERIES_MARK = "tuning.json"
 """A folder with this file is a tuning's or a sweep's: its runs are below it."""
-_INSIDE = frozenset({"checkpoints", "best"})
+_INSIDE = frozenset({"checkpoints", "best", "blend"})
 """Folders of a run that hold many files and no runs."""
 _EXPORT_MARKS = frozenset({"train.py", "train.yaml"})
 """A folder that ``export`` wrote has a recipe too, and is no run."""

@@ -6,7 +6,7 @@ plan.json        every value with its reason
 metrics.jsonl    one JSON event a line
 check.json       what the check of its data found
 findings.json, exam.json, prediction.json, notes.json, report.html
-checkpoints/step-N/, best/
+checkpoints/step-N/, best/, blend/
 """
 
 from __future__ import annotations
@@ -50,6 +50,16 @@ class Run:
     def best(self) -> Path:
         """The best adapter (or model), in PEFT (or transformers) format; may not exist yet."""
         return self.path / "best"
+
+    @property
+    def blend(self) -> Path:
+        """Its best adapter averaged with those of other runs of its tuning, where that was better; else not there."""
+        return self.path / "blend"
+
+    @property
+    def kept(self) -> Path:
+        """The tuned model to use: ``blend`` where there is one, else ``best``."""
+        return self.blend if self.blend.is_dir() else self.best
 
     @property
     def checkpoints(self) -> Path:

@@ -59,13 +59,18 @@ def render_card(view: View, *, personal: Personal = NOTHING_FILLED_IN, curve_ima
 def portable(view: View) -> View:
     """The view without the place it lies at and without notes: a card goes elsewhere, and those are for its makers."""
     if isinstance(view, RunView):
-        moved = {"adapter": f"{view.name}/best"} if "adapter" in view.result else {}
+        moved = {"adapter": f"{view.name}/{_folder_of(view.result)}"} if "adapter" in view.result else {}
         return replace(view, path=view.name, result={**view.result, **moved}, notes=(), tags=())
     best = {**load.mapping(view.about.get("best"))}
     if best:
-        best["adapter"] = f"{view.name}/{view.best}/best"
+        best["adapter"] = f"{view.name}/{view.best}/{_folder_of(best)}"
     runs = tuple(replace(one, view=_portable_run(one.view)) for one in view.runs)
     return replace(view, path=view.name, runs=runs, about={**view.about, **({"best": best} if best else {})})
+
+
+def _folder_of(known: Mapping[str, Any]) -> str:
+    """The last part of the adapter's path: best, or blend."""
+    return PurePath(load.text(known.get("adapter"))).name or "best"
 
 
 def _portable_run(view: RunView | None) -> RunView | None:

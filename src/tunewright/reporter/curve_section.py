@@ -189,9 +189,11 @@ def changes_table(changes: tuple[Change, ...]) -> Table:
 
 
 def change_text(change: Change) -> str:
-    """One change as "key before → after", or as a factor when the recipe is not known."""
+    """One change as "key before → after", as a factor when the recipe is not known, or as a step for a person."""
     if change.after is None and change.factor is not None:
         return f"{one_line(change.key)} × {figure(change.factor)}"
+    if change.after is None and change.rule:  # a rule's step; what is on record as changed may have become nothing
+        return f"a look at {one_line(change.key)}"
     return f"{one_line(change.key)} {setting(change.before)} → {setting(change.after)}"
 
 

@@ -75,7 +75,7 @@ def _tuning_document(view: TuningView) -> Document:
         if view.base_eval_loss is not None or not best or not best.view
         else best.view.base_eval_loss
     )
-    facts = headline_facts(best.eval_loss if best else None, base, view.exam, best.forgetting if best else None)
+    facts = headline_facts(view.kept_loss, base, view.exam, view.kept_forgetting)
     facts.append(("Time", duration(load.number(view.about.get("seconds")))))
     sections = [_story(view), _curves(view), exam_section(view.exam)]
     if best and best.view:

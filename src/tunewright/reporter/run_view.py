@@ -152,6 +152,28 @@ class TuningView:
     def base_eval_loss(self) -> float | None:
         return load.number(self.about.get("base_eval_loss"))
 
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The runs whose weights were averaged in what is kept, the best first; empty when it is one run's own."""
+        return load.texts(self._mean.get("names"))
+
+    @property
+    def kept_loss(self) -> float | None:
+        """Validation loss of what is kept: of the mean, or of the best run."""
+        return self._kept("eval_loss")
+
+    @property
+    def kept_forgetting(self) -> float | None:
+        return self._kept("forgetting")
+
+    @property
+    def _mean(self) -> Mapping[str, Any]:
+        return load.mapping(load.mapping(self.about.get("best")).get("blend"))
+
+    def _kept(self, key: str) -> float | None:
+        of_best: float | None = getattr(self.best_run, key, None)
+        return load.number(self._mean.get(key)) if self.averaged else of_best
+
     def __json__(self) -> dict[str, Any]:
         return {"kind": "tuning", **{name: getattr(self, name) for name in self.__dataclass_fields__}}
 

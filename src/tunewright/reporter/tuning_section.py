@@ -56,7 +56,19 @@ def tuning_blocks(view: TuningView) -> list[Block]:
 
 
 def chosen_by(view: TuningView) -> Paragraph:
-    """Which rows the run was chosen by, and what the sealed test rows said afterwards."""
+    """What is kept, which rows it was chosen by, and what the sealed test rows said afterwards."""
+    said = _chosen_by(view)
+    if not view.averaged or view.best_run is None:
+        return said
+    names = one_line(", ".join(view.averaged), 200)
+    mean = (
+        f"The weights of {names} were averaged: the mean has a validation loss of {figure(view.kept_loss)}, "
+        f"{one_line(view.best, 60)} alone {figure(view.best_run.eval_loss)}."
+    )
+    return Paragraph(f"{mean} {said.text}", said.tone)
+
+
+def _chosen_by(view: TuningView) -> Paragraph:
     test = load.mapping(view.about.get("test"))
     loss, error, rows = (load.number(test.get(key)) for key in ("loss", "standard_error", "rows"))
     if loss is None or rows is None:

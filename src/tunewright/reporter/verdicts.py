@@ -58,6 +58,8 @@ def _outcome(view: RunView, name: str) -> str:
     subject = f"{stopped}; so far it" if stopped else name
     if base is None:
         return f"{subject} reached a validation loss of {figure(loss)} nats per token{where}"
+    if figure(loss) == figure(base):
+        return f"{subject} left the validation loss where it was, at {figure(base)} nats per token"
     verb = "lowered" if loss < base else "did not lower"
     ends = (
         f" from {figure(base)} to {figure(loss)}" if loss < base else f": {figure(base)} before, {figure(loss)} after"
@@ -68,7 +70,8 @@ def _outcome(view: RunView, name: str) -> str:
 def _health_clause(view: RunView) -> str:
     serious = [finding for finding in (view.diagnosis.findings if view.diagnosis else ()) if finding.severity != "info"]
     if view.health == "healthy":
-        return "; its curve is healthy"
+        but = view.diagnosis.leaves_open if view.diagnosis else ""
+        return "; its curve is healthy" + (f" as far as it tells: {but}" if but else "")
     if not serious:
         return ""
     word = "but its curve is sick" if view.health == "sick" else "with a warning"
@@ -84,12 +87,13 @@ def tuning_verdict(view: TuningView) -> tuple[str, Tone]:
     base = view.base_eval_loss
     if base is None and best.view:
         base = best.view.base_eval_loss
+    loss = view.kept_loss
     sentences = [f"Use {name}, the best of {plural(len(view.runs), 'run')}." if len(view.runs) > 1 else f"Use {name}."]
-    if best.eval_loss is not None:
-        fall = (
-            f"from {figure(base)} to {figure(best.eval_loss)}" if base is not None else f"to {figure(best.eval_loss)}"
-        )
-        lower = base is None or best.eval_loss < base
+    if view.averaged:
+        sentences = [f"Use the mean of {one_line(', '.join(view.averaged), 200)}, kept in {name}/blend."]
+    if loss is not None:
+        fall = f"from {figure(base)} to {figure(loss)}" if base is not None else f"to {figure(loss)}"
+        lower = base is None or loss < base
         sentences.append(f"It {'brings' if lower else 'changes'} the validation loss {fall} nats per token.")
     if best.health == "sick":
         sentences.append("Its curve is sick: read the findings before you use it.")

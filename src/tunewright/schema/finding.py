@@ -63,6 +63,8 @@ class GuideReading:
 
 @dataclass(frozen=True)
 class Source:
+    """The log that was read: its reader's ``kind``, the last step, steps between logged losses, evaluations."""
+
     kind: str
     path: str
     steps: int
@@ -80,6 +82,19 @@ class Diagnosis:
     checklist: tuple[Mark, ...]
     findings: tuple[Finding, ...]
     abstained: tuple[Abstention, ...] = field(default=())
+
+    @property
+    def leaves_open(self) -> str:
+        """What "healthy" does not cover in this log, as a clause; "" when nothing is, or the run is not healthy."""
+        asked = {abstention.symptom for abstention in self.abstained}
+        unknown = {
+            "no_learning": "whether it learned anything cannot be told",
+            "overfit": "without more evaluations over-fitting cannot be told"
+            if self.source.evals
+            else "without a validation loss over-fitting cannot be told",
+        }
+        said = [clause for symptom, clause in unknown.items() if symptom in asked]
+        return "; ".join(said) if self.health == "healthy" else ""
 
     def has(self, symptom: str) -> bool:
         return any(finding.symptom == symptom for finding in self.findings)

@@ -62,6 +62,15 @@ def number(value: Any) -> float:
     return _NON_FINITE[value] if isinstance(value, str) and value in _NON_FINITE else float(value)
 
 
+def number_or_none(value: Any) -> float | None:
+    """The same where nothing may stand.
+
+    >>> number_or_none("Infinity"), number_or_none(None)
+    (inf, None)
+    """
+    return None if value is None else number(value)
+
+
 def dumps(value: Any, *, indent: bool = False) -> bytes:
     """``value`` through :func:`plain`, as UTF-8 bytes with a final newline."""
     options = orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0)

@@ -11,6 +11,8 @@ from tunewright.schema.recipe import Recipe
 
 @dataclass(frozen=True)
 class PlannedValue:
+    """One recipe key: why it has its value, and the title and date of what says so."""
+
     key: str
     value: Any
     why: str
@@ -40,6 +42,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
+    """``warnings``: what the user should know before starting; ``measured``: None unless dry steps were taken."""
+
     recipe: Recipe
     values: tuple[PlannedValue, ...]
     predicted: Cost

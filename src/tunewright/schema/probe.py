@@ -12,7 +12,7 @@ ProbeVerdict = Literal["fine", "fault", "unclear"]
 class ProbeAnswer:
     """What one probe was asked and what it found.
 
-    probe    : template, learning_rate, schedule or sanity
+    probe    : template, validation, rows, learning_rate, schedule or sanity
     question : the one question it answers, in plain words
     verdict  : "fault" when it found the cause, "fine" when it ruled it out, "unclear" when it could not tell
     answer   : one sentence with the figures

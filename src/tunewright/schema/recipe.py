@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -12,6 +13,9 @@ LossOn = Literal["assistant", "last_assistant", "completion", "all"]
 Schedule = Literal[
     "constant", "linear", "cosine", "cosine_with_min_lr", "step", "wsd", "inverse_sqrt", "reduce_lr_on_plateau"
 ]
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 2
+"""reduce_lr_on_plateau: torch's waits for 10 evaluations; a run here has about 10 in all, so it halves after 2."""
+
 Optimizer = Literal["adamw", "adamw_8bit", "sgd"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Tracker = Literal["tensorboard", "wandb", "trackio", "mlflow"]
@@ -20,6 +24,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+OTHER_WARMUP = MappingProxyType({"warmup_steps": "warmup_ratio", "warmup_ratio": "warmup_steps"})
+"""The two ways to give a warm-up: setting one replaces the other."""
 
 
 class _Strict(BaseModel):
@@ -130,8 +137,7 @@ class Recipe(_Strict):
 
     def changed(self, **values: Any) -> Recipe:
         """A copy with some knobs changed, checked like a new one; a warm-up of one kind replaces the other kind."""
-        if values.get("warmup_steps") is not None:
-            values.setdefault("warmup_ratio", None)
-        if values.get("warmup_ratio") is not None:
-            values.setdefault("warmup_steps", None)
+        for key, other in OTHER_WARMUP.items():
+            if values.get(key) is not None:
+                values.setdefault(other, None)
         return Recipe.model_validate({**self.model_dump(), **values})

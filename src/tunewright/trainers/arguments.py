@@ -6,17 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-SCHEDULES = {
-    "linear": "linear",
-    "cosine": "cosine",
-    "constant": "constant",
-    "constant_with_warmup": "constant",
-    "inverse_sqrt": "inverse_sqrt",
-    "cosine_with_min_lr": "cosine_with_min_lr",
-    "reduce_lr_on_plateau": "reduce_lr_on_plateau",
-    "warmup_stable_decay": "wsd",
-}
-"""Names of transformers' schedules that a recipe has too; any other is left out."""
+from tunewright.curve.beside import OUR_SCHEDULES
 
 _SAME = (
     *("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"),
@@ -36,7 +26,7 @@ def recipe_keys(args: Any, model: Any = None) -> dict[str, Any]:
     """
     keys: dict[str, Any] = {name: _plain(getattr(args, name, None)) for name in _SAME}
     schedule = getattr(args, "lr_scheduler_type", None)
-    keys["lr_scheduler_type"] = SCHEDULES.get(str(getattr(schedule, "value", schedule)))
+    keys["lr_scheduler_type"] = OUR_SCHEDULES.get(str(getattr(schedule, "value", schedule)))
     keys["logging_steps"] = _count(getattr(args, "logging_steps", None))
     keys["max_steps"] = _count(getattr(args, "max_steps", None))
     keys["max_length"] = _count(getattr(args, "max_length", None))  # TRL's SFTConfig

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunewright.planner.steps import warmup_steps
 from tunewright.schema.errors import RecipeError
-from tunewright.schema.recipe import Recipe
+from tunewright.schema.recipe import OTHER_WARMUP, Recipe
 from tunewright.schema.recipe_io import make_recipe, parse_yaml
 from tunewright.trainers.importing import Foreign
 from tunewright.trainers.script_edit import edit_script
@@ -72,8 +72,8 @@ def edited(path: Path, foreign: Foreign, changes: Mapping[str, Any], *, steps: i
 
 def _without_warmup(known: Values, changes: Mapping[str, Any]) -> Values:
     """A warm-up of one kind replaces the other."""
-    both = {"warmup_steps", "warmup_ratio"}
-    return {key: value for key, value in known.items() if not (key in both and both & changes.keys())}
+    gone = {OTHER_WARMUP[key] for key in changes if key in OTHER_WARMUP}
+    return {key: value for key, value in known.items() if key not in gone}
 
 
 def _spelt(recipe: Recipe, steps: int | None) -> Recipe:
@@ -131,8 +131,7 @@ def _plain(values: Values) -> Values:
 
 def _replaced(wanted: Iterable[str]) -> list[str]:
     """Keys that may not stand beside those that are written."""
-    pairs = {"warmup_steps": "warmup_ratio", "warmup_ratio": "warmup_steps", "eval_steps": "evals_per_epoch"}
-    pairs |= {"save_steps": "saves_per_epoch"}
+    pairs = {**OTHER_WARMUP, "eval_steps": "evals_per_epoch", "save_steps": "saves_per_epoch"}
     return [pairs[key] for key in wanted if key in pairs]
 
 

@@ -12,6 +12,7 @@ import orjson
 
 from tunewright.data.tokens import TokenRow
 from tunewright.schema.recipe import Recipe
+from tunewright.trainers.inside.host import NOTHING
 from tunewright.trainers.translation import Code, Lost, Translation, Values
 
 Files = dict[str, str]
@@ -41,6 +42,11 @@ class Job:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+def row_files(job: Job) -> Files:
+    """Training rows as tokens, and validation rows where there are some."""
+    return {TRAIN: token_rows(job.train)} | ({VAL: token_rows(job.val)} if job.val else {})
+
+
 def token_rows(rows: Iterable[TokenRow]) -> str:
     """Rows as JSON lines of ``input_ids``, ``attention_mask`` and ``labels`` (-100: not trained on).
 
@@ -48,18 +54,15 @@ def token_rows(rows: Iterable[TokenRow]) -> str:
     change between versions, has a say.
     """
     return "".join(
-        _line(
-            {
-                "input_ids": row.ids.tolist(),
-                "attention_mask": [1] * len(row),
-                "labels": [
-                    token if trained else -100
-                    for token, trained in zip(row.ids.tolist(), row.supervised.tolist(), strict=True)
-                ],
-            }
-        )
+        _line({"input_ids": row.ids.tolist(), "attention_mask": [1] * len(row), "labels": labels_of(row)})
         for row in rows
     )
+
+
+def labels_of(row: TokenRow) -> list[int]:
+    """The token itself where it is trained on, else the label that every trainer leaves out."""
+    pairs = zip(row.ids.tolist(), row.supervised.tolist(), strict=True)
+    return [token if trained else NOTHING for token, trained in pairs]
 
 
 def turn_rows(rows: Iterable[TokenRow], tokenizer: Any) -> tuple[str, int]:

@@ -48,10 +48,20 @@ class Foreign:
     left_out: tuple[str, ...]
 
 
-def read_foreign(path: Path) -> Foreign | None:
+def read_foreign(path: Path, *, needs_rows: bool = True) -> Foreign | None:
     """The config of TRL, Unsloth, Axolotl or LLaMA-Factory at ``path``; None for what is none of theirs.
 
-    A script is parsed, never executed. Raises RecipeError for a file that cannot be read, a key that newer releases
+    Raises RecipeError, see :func:`read_config`.
+    """
+    found = read_config(path, needs_rows=needs_rows)
+    return found if isinstance(found, Foreign) else None
+
+
+def read_config(path: Path, *, needs_rows: bool = True) -> Foreign | Values:
+    """The config of another trainer at ``path``; the keys of a YAML file as they are when it is none of theirs.
+
+    A script is parsed, never executed. ``needs_rows``: data sets that the config names elsewhere must be found there;
+    a change of its settings needs none. Raises RecipeError for a file that cannot be read, a key that newer releases
     removed (naming what replaced it), and keys that the tool never had (naming the nearest).
     """
     text = _text(path)
@@ -61,7 +71,7 @@ def read_foreign(path: Path) -> Foreign | None:
         loaded = _yaml(path, text)
         found = _whose(loaded, path)
         if found is None:
-            return None
+            return loaded
         tool, keys = found, loaded
     keys = tool.today(keys)
     _refuse_keys(tool, keys, path)
@@ -69,7 +79,13 @@ def read_foreign(path: Path) -> Foreign | None:
         values = imported_values(tool.table, tool.defaults, keys)
     except RecipeError as error:
         raise RecipeError([f"{path}: {fault}" for fault in error.faults]) from None
-    values |= {key: value for key, value in _rows(tool, keys, path, text).items() if value is not None}
+    try:
+        rows = _rows(tool, keys, path, text)
+    except RecipeError:
+        if needs_rows:
+            raise
+        rows = {}
+    values |= {key: value for key, value in rows.items() if value is not None}
     if isinstance(values.get("model"), str) and (path.parent / values["model"]).is_dir():
         values["model"] = str(path.parent / values["model"])
     return Foreign(tool, values, tuple(_left_out(tool, keys)))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunewright.data.tokens import TokenRow
-from tunewright.trainers.inside.host import NOTHING, describe
+from tunewright.trainers.exported import labels_of
+from tunewright.trainers.inside.host import describe
 
 Described = Mapping[str, Any]
 """A row as ``inside.host.describe`` gives it: counts, and fingerprints of its tokens and of its labels."""
@@ -28,12 +29,6 @@ class Difference:
 def described(rows: Sequence[TokenRow]) -> list[dict[str, Any]]:
     """Our rows as the other side describes its own."""
     return [describe(row.ids.tolist(), labels_of(row)) for row in rows]
-
-
-def labels_of(row: TokenRow) -> list[int]:
-    """The token itself where it is trained on, else the label that every trainer leaves out."""
-    pairs = zip(row.ids.tolist(), row.supervised.tolist(), strict=True)
-    return [token if trained else NOTHING for token, trained in pairs]
 
 
 def differences(ours: Sequence[Described], theirs: Sequence[Described], title: str) -> list[Difference]:

@@ -5,10 +5,10 @@ Names and defaults read from transformers 5.23 (2026-08), and 5.6 where LLaMA-Fa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from tunewright.schema.recipe import Recipe
-from tunewright.trainers.arguments import SCHEDULES
+from tunewright.curve.beside import OUR_SCHEDULES
+from tunewright.schema.recipe import PLATEAU_FACTOR, PLATEAU_PATIENCE, Recipe, Tracker
 from tunewright.trainers.translation import Keys, Lost, Translation, Values, choice, fixed, same
 
 OPTIMIZERS = {"adamw": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit", "sgd": "sgd"}
@@ -16,7 +16,7 @@ OTHER_OPTIMIZERS = {
     "adamw": ("adamw_torch_fused", "adamw_hf", "adamw_torch_xla", "adamw_apex_fused"),
     "adamw_8bit": ("adamw_8bit", "paged_adamw_8bit"),
 }
-PLATEAU = {"factor": 0.5, "patience": 2}
+PLATEAU = {"factor": PLATEAU_FACTOR, "patience": PLATEAU_PATIENCE}
 
 DEFAULTS: Values = {
     "per_device_train_batch_size": 8,
@@ -84,7 +84,7 @@ def schedule_back(keys: Keys) -> Values:
     """The schedule; nothing for one that a recipe does not have."""
     given = keys.get("lr_scheduler_kwargs")
     extra: Keys = given if isinstance(given, dict) else {}
-    kind = SCHEDULES.get(str(keys.get("lr_scheduler_type")))
+    kind = OUR_SCHEDULES.get(str(keys.get("lr_scheduler_type")))
     peak, lowest = keys.get("learning_rate"), extra.get("min_lr")
     floor = extra.get("min_lr_rate")
     if floor is None and isinstance(lowest, (int, float)) and isinstance(peak, (int, float)) and peak:
@@ -122,7 +122,7 @@ def trackers_back(value: Any) -> list[str] | None:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)):
         return None
-    known = ("tensorboard", "wandb", "trackio", "mlflow")
+    known = get_args(Tracker)
     return list(known) if "all" in names else [name for name in names if name in known]
 
 

@@ -136,14 +136,6 @@ def targets(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return value
 
 
-def exported_values(table: tuple[Translation, ...], recipe: Recipe, steps: int) -> Values:
-    """The other tool's keys, in the table's order, for a run of ``steps`` optimizer steps."""
-    values: Values = {}
-    for entry in table:
-        values |= entry.out(recipe, steps)
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def imported_values(table: tuple[Translation, ...], defaults: Keys, given: Keys) -> Values:
     """The recipe keys of the other tool's settings, what it does by itself included.
 

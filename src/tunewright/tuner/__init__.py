@@ -11,6 +11,7 @@ The order of events, and what each answers::
                  at the rate and the length found
     tuning.py    the series: the last run, then whatever the reading of the best run asks for, one change at a time,
                  until nothing would help beyond noise or the budget ends
+    blend.py     the weights of the good runs averaged, where their mean is better than the best of them
 
 Four decisions carry it.
 
@@ -33,7 +34,8 @@ the runs). Within a run only the doctor may end it, by two readings in a row of 
 *The last run comes first.* A budget is tokens, seconds or runs (budget.py, prices.py). What the planned run would
 take is set aside before anything is tried; scouting spends the rest, at most. When three probes do not fit beside it,
 or the method cannot share a base, the plan is run as it is and the series corrects it. From the first round on there
-is always a run whose adapter can be used, and the best of all of them is kept.
+is always a run whose adapter can be used, and the best of all of them is kept, or a mean that is better: runs of one
+base on the same rows lie in one valley, and their mean costs a few evaluations.
 
 Goal ``balanced`` also keeps old skills: the forgetting probe runs at every evaluation, and when the best short run
 exceeds its threshold, general rows are mixed into everything that follows.

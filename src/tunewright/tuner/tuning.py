@@ -256,15 +256,17 @@ def choose(steps: tuple[Step, ...], goal: Goal) -> Step:
         if not keeps:
             return min(well, key=lambda step: step.outcome.summary.forgetting or 0.0)
         well = keeps
-    best = min(well, key=_eval_loss)
+    best = min(well, key=eval_loss_of)
     if goal == "eval" or best.phase == "run":
         return best
-    loss = _eval_loss(best)
+    loss = eval_loss_of(best)
     bar = loss + min(least_gain(best.outcome.curve) or 0.0, MOST_NOISE_SHARE * loss)
-    return min((step for step in well if step.phase == "run" and _eval_loss(step) <= bar), key=_eval_loss, default=best)
+    whole = [step for step in well if step.phase == "run" and eval_loss_of(step) <= bar]
+    return min(whole, key=eval_loss_of, default=best)
 
 
-def _eval_loss(step: Step) -> float:
+def eval_loss_of(step: Step) -> float:
+    """The evaluation loss of what a run keeps; infinite where it has none."""
     loss = step.outcome.summary.eval_loss
     return float("inf") if loss is None or loss != loss else loss
 

@@ -7,7 +7,7 @@ nothing at start.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -16,8 +16,10 @@ from tunewright.schema.curve import Curve
 OF_FOLDERS = ("tunewright_run", "trainer_state", "trainer_log", "swift_log", "tensorboard", "wandb_run")
 """Readers that know a folder as one run, the one that says most first: a finished Trainer's state has everything."""
 
-OF_FILES = ("trainer_log", "swift_log", "jsonl", "table", "studio_db", "wandb_run", "tensorboard", "printed", "lines")
-NAMES = tuple(dict.fromkeys((*OF_FOLDERS, *OF_FILES)))
+OF_FILES = (
+    *("trainer_log", "swift_log", "jsonl", "json_history", "table", "studio_db", "wandb_run", "tensorboard"),
+    *("pasted", "printed", "lines"),
+)
 
 
 class Reader(Protocol):
@@ -29,10 +31,5 @@ class Reader(Protocol):
 
 
 def reader(name: str) -> Reader:
-    """The reader of that name, one of NAMES."""
+    """The reader of that name, one of OF_FOLDERS or OF_FILES."""
     return cast(Reader, importlib.import_module(f"{__name__}.{name}"))
-
-
-def reader_for(path: Path, names: Iterable[str] = NAMES) -> Reader | None:
-    """The first reader that knows ``path``, or None."""
-    return next((found for found in map(reader, names) if found.matches(path)), None)

@@ -16,11 +16,10 @@ from typing import Any
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import loss_named
+from tunewright.curve.printouts import BAR, LOOKED_AT, SUFFIXES, without_colours
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 
-SUFFIXES = (".log", ".txt", ".out", ".err")
-LOOKED_AT = 2**18
 FEWEST = 2
 """Lines with a loss and a step or an epoch that tell a log from prose."""
 
@@ -31,12 +30,10 @@ _IS = r"""['"]?\s{0,3}[:=]?\s{0,9}"""
 _LOSS = re.compile(rf"(?:([a-z]{{1,20}})[ _/.-]{{1,3}})?(?<![a-z])loss{_IS}{_NUMBER}", re.IGNORECASE)
 _STEP = re.compile(r"(?<![a-z])(?:steps?|iters?|iteration|update)[\s:=#\[]{1,4}(\d{1,12})(?:\s?/\s?(\d{1,12}))?", re.I)
 _EPOCH = re.compile(r"(?<![a-z])epoch[\s:=#\[]{1,4}(\d{1,6}(?:\.\d{1,6})?)", re.I)
-_BAR = re.compile(r"(?<![\w/.])(\d{1,12})/(\d{1,12}) \[")
 _OTHERS = {
     "learning_rate": re.compile(rf"(?<![a-z])(?:lr|learning[ _]rate){_IS}{_NUMBER}", re.I),
     "grad_norm": re.compile(rf"(?<![a-z])grad(?:ient)?[ _]norm{_IS}{_NUMBER}", re.I),
 }
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ENDS = re.compile(r"[\r\n]+")
 
 
@@ -67,7 +64,7 @@ def rows_of(text: str) -> Iterator[dict[str, Any]]:
     >>> list(rows_of("warming up\\nstep 3/9 | loss: 1.5 | lr 2e-5"))
     [{'loss': '1.5', 'learning_rate': '2e-5', 'step': 3, 'of': 9}]
     """
-    for line in _ENDS.split(_COLOUR.sub("", text)):
+    for line in _ENDS.split(without_colours(text)):
         row: dict[str, Any] = {}
         for word, value in _LOSS.findall(line) if len(line) <= MOST_LINE else ():
             name = loss_named(word)
@@ -84,7 +81,7 @@ def _beside(line: str) -> dict[str, Any]:
             found[name] = value[1]
     if epoch := _EPOCH.search(line):
         found["epoch"] = float(epoch[1])
-    if step := _STEP.search(line) or _BAR.search(line):
+    if step := _STEP.search(line) or BAR.search(line):
         found["step"] = int(step[1])
         found |= {"of": int(step[2])} if step[2] else {}
     return found

@@ -13,21 +13,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tunewright.curve.banner import with_stated
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import columns_of, to_float
+from tunewright.curve.printouts import BAR, LOOKED_AT, SUFFIXES, without_colours
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 
-SUFFIXES = (".log", ".txt", ".out", ".err")
-LOOKED_AT = 2**18
 MOST_ROW = 4000
 """Letters of a printed row; longer braces are something else."""
 
 _ROW = re.compile(rf"\{{[^{{}}]{{0,{MOST_ROW}}}\}}")
 _PAIR = re.compile(r"""['"]([^'"]{1,100})['"]\s*:\s*(?:'([^']*)'|"([^"]*)"|([^,'"{}]+))""")
-_BAR = re.compile(r"(?<![\w/.])(\d{1,12})/(\d{1,12}) \[")
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LOSS_ROW = re.compile(rb"""\{[^{}]{0,400}['"](?:eval_|train/|eval/)?loss['"]\s*:""")
 
 Bars = list[tuple[int, int]]
@@ -51,19 +49,20 @@ def has_printed_rows(path: Path) -> bool:
 
 def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The curve of the printed rows. Raises DataError when there are none."""
-    rows, bars, closing = scan(read_text(path), columns)
+    text = read_text(path)
+    rows, bars, closing = scan(text, columns)
     if not rows:
         raise DataError(f"{path}: no printed row with a loss in it (such as {{'loss': 1.2, 'epoch': 0.1}})")
     collected = Collector(columns)
     total = _number_rows(rows, bars, closing, collected.notes)
     for row in rows:
         collected.add(row)
-    return [collected.curve("printed", path, total_steps=total)]
+    return [with_stated(collected.curve("printed", path, total_steps=total), text)]
 
 
 def scan(text: str, columns: Columns | None = None) -> tuple[list[dict[str, Any]], list[Bars], dict[str, Any]]:
     """(the rows, the bars drawn after each, the Trainer's closing row or {})."""
-    text = _COLOUR.sub("", text)
+    text = without_colours(text)
     rows: list[dict[str, Any]] = []
     bars: list[Bars] = []
     closing: dict[str, Any] = {}
@@ -75,7 +74,7 @@ def scan(text: str, columns: Columns | None = None) -> tuple[list[dict[str, Any]
         elif _has_metric(row, columns):
             rows.append(row)
             until = ends[place + 1].start() if place + 1 < len(ends) else len(text)
-            bars.append([(int(n), int(total)) for n, total in _BAR.findall(text[found.end() : until])])
+            bars.append([(int(n), int(total)) for n, total in BAR.findall(text[found.end() : until])])
     return rows, bars, closing
 
 

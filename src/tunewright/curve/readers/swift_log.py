@@ -6,24 +6,7 @@ as ``iteration`` in the same form. A resumed run appends. Source: ms-swift 4.6.0
 
 from __future__ import annotations
 
-from pathlib import Path
+from tunewright.curve.named_log import NamedLog
 
-from tunewright.curve.collect import Collector, Columns
-from tunewright.curve.json_text import read_rows
-from tunewright.schema.curve import Curve
-
-FILE = "logging.jsonl"
-
-
-def matches(path: Path) -> bool:
-    """The file, or a folder that has one."""
-    return (path / FILE).is_file() if path.is_dir() else path.name == FILE
-
-
-def read(path: Path, columns: Columns | None = None) -> list[Curve]:
-    """The curve of a logging.jsonl. Raises DataError."""
-    file = path / FILE if path.is_dir() else path
-    collected = Collector(columns)
-    for rows in read_rows(file):
-        collected.add_all([row for row in rows if "log_history" not in row])
-    return [collected.curve("ms_swift", file)]
+LOG = NamedLog("logging.jsonl", kind="ms_swift")
+matches, read = LOG.matches, LOG.read

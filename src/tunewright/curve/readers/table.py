@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunewright.curve.cells import delimiter_of, with_point
+from tunewright.curve.cells import by_epoch, delimiter_of, with_point
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import names_loss, place
@@ -43,7 +43,7 @@ def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     header = _split(lines[0], delimiter)
     runs = _runs(header)
     gathered = {run: Collector(columns) for run in runs or [""]}
-    for row in _rows(path, lines, header, delimiter):
+    for row in by_epoch(list(_rows(path, lines, header, delimiter))):
         for run, collected in gathered.items():
             collected.add({key: value for key, value in row.items() if _belongs(key, run)} if run else row)
     kind = "wandb_csv" if runs else "csv"

@@ -19,7 +19,8 @@ def detect(view: View) -> Answer:
     """Closing level against the lowest block median: D = end / lowest - 1.
 
     Fires when D > 20 %, z > 6, a fifth of the progress is lost, and the level was crossed at most 3 times (more is
-    oscillation). Abstains when validation did not follow: then the order of the data explains the rise. Also fires
+    oscillation). Where validation surely rose by 20 % as well, at every evaluation since its lowest, z > 3 is enough
+    and crossings are noise: the lowest of many blocks is low by luck, but not on both. Abstains when validation did not follow: then the order of the data explains the rise. Also fires
     on a blow-up that coarse logging hides: an evaluation at 1.5 times the untouched model or more, never made good.
     """
     blown_up = _blow_up(view)
@@ -53,9 +54,12 @@ def _late_rise(view: View) -> Answer:
     rise = end - float(blocks[low])
     error = st.median_error(view.noise, width, view.tail)
     lost = _lost_progress(blocks, end)
-    if rise <= math.log1p(th.DIVERGED.value) or rise <= th.DIVERGED_Z.value * error:
+    confirmed = _validation_rose(view)
+    z_needed = th.DETECTABLE_Z if confirmed else th.DIVERGED_Z
+    if rise <= math.log1p(th.DIVERGED.value) or rise <= z_needed.value * error:
         return None
-    if lost < th.DIVERGED_LOST.value or _crossings(blocks, float(blocks[low]) + rise / 2) > _MOST:
+    wavers = not confirmed and _crossings(blocks, float(blocks[low]) + rise / 2) > _MOST
+    if lost < th.DIVERGED_LOST.value or wavers:
         return None
     if math.exp(end) < th.SMALL_LOSS.value:
         return None
@@ -91,6 +95,16 @@ def _lost_progress(blocks: st.Floats, end: float) -> float:
 
 def _crossings(blocks: st.Floats, level: float) -> int:
     return int(np.sum(np.diff(blocks > level)))
+
+
+def _validation_rose(view: View) -> bool:
+    """Whether validation, two errors taken off, ended 20 % above its lowest, rising at each of several evaluations."""
+    evals = view.evals
+    since = np.diff(evals.values[view.best :]) if len(evals) else np.empty(0)
+    if len(since) < th.OVERFIT_RISES.value or not np.all(since > 0):
+        return False
+    sure = math.log(float(evals.values[-1]) / float(evals.values[view.best])) - 2 * math.sqrt(2) * view.eval_noise
+    return sure > math.log1p(th.DIVERGED.value)
 
 
 def _validation_calm(view: View) -> bool:

@@ -21,14 +21,17 @@ VOCABULARIES = (32000, 32064, 49152, 50257, 50304, 65536, 100352, 128256, 151936
 def detect(view: View) -> Answer:
     """Compares the last evaluation with step 0, else the closing training losses with the very first one.
 
-    Statistic: d = ln(end) - ln(start), z = d / error. Abstains when neither start was logged.
+    Statistic: d = ln(end) - ln(start), z = d / error. Where the first logged loss is the mean over the first steps,
+    an end above that mean is above some of them, so it counts too; an end below it tells nothing, and then this
+    abstains. A log that begins later says nothing of the start.
     """
     if view.curve.base_eval_loss is not None and len(view.evals) >= 2 and view.evals.steps[0] == 0:
         return _by_evaluation(view)
     if not view.enough:
         return None
-    if view.every == 1 and view.loss.steps[0] <= 1:
-        return _by_training(view)
+    found_worse = _by_training(view) if view.loss.steps[0] <= view.every else None
+    if found_worse is not None or (view.every == 1 and view.loss.steps[0] <= 1):
+        return found_worse
     return Abstention(
         "worse_than_start",
         f"no evaluation at step 0, and the first logged loss is already a mean over {view.every} steps",
@@ -84,7 +87,8 @@ def _by_training(view: View) -> Answer:
         "train_fell": False,
         **_uniform(end),
     }
-    why = f"training loss {end:.3f} at the end is {percent(relative(change))} above the first step's {start:.3f}"
+    first = "the first step's" if view.every == 1 else f"the mean of the first {view.every} steps,"
+    why = f"training loss {end:.3f} at the end is {percent(relative(change))} above {first} {start:.3f}"
     steps = (int(view.loss.steps[0]), int(view.loss.steps[-1]))
     return found("worse_than_start", steps, why, evidence, _CAUSES)
 

@@ -11,7 +11,8 @@ PAGES = {
         what="The rows are rendered with another chat template than the model was made with or will be served with.",
         how="Rendered text against the tokenizer's own template. With the model (check DATA --probe, before a run): "
         "what it answers under its own template is 0.1 nats per token less likely under the one in use, or rows are "
-        "0.3 less likely than in another published form whose marks are all tokens of this model (3 standard errors).",
+        "0.3 less likely than in another published form whose marks are all tokens of this model (3 standard errors). "
+        "Of a finished run: next RUN --probe.",
         lookalikes=f"{_UNSEEN} A model that never saw a chat finds other forms likelier by chance: not tried.",
         do="Use the tokenizer's template (leave template out) and check again.",
         sources=(STUDY,),
@@ -19,16 +20,20 @@ PAGES = {
     "labels_unrelated": Page(
         what="Answers do not belong to their prompts.",
         how="Conditional gain: loss of answers behind other prompts minus behind their own, on the base (check DATA "
-        "--probe, and before a run) and on the validation rows after it. Said when it is within 3 standard errors of 0 "
-        "and below 0.4 nats per token, prompts share no more words with their own answers than with others, and the "
-        "model's own answers do depend on its prompts.",
-        lookalikes=f"{_UNSEEN} Few different answers (classes) and bases that read no prompt are left open.",
+        "--probe, before a run, next RUN --probe) and on the validation rows after it. Said when it is within 3 "
+        "standard errors of 0 and below 0.4 nats per token, prompts share no more words with their own answers than "
+        "with others, and the model's own answers, to these prompts or to bundled ones, do depend on them. An error "
+        "where a fifth of the answers name what another row asks about, else a warning.",
+        lookalikes=f"{_UNSEEN} Facts that can only be learnt by heart (names and code words asked for once) look the "
+        "same but name nothing of other rows: hence the warning. Few different answers (classes) and bases that read "
+        "no prompt are left open.",
         do="Check the column mapping and whether a column was shuffled.",
         sources=(STUDY,),
     ),
     "leak": Page(
         what="Validation prompts are in the training data, so the validation loss says nothing.",
-        how="Normalised prompts (case, punctuation and white space removed) that occur on both sides.",
+        how="Normalised prompts (case, punctuation and white space removed) that occur on both sides. Of a finished "
+        "run (next RUN --probe) also rows that are nearly the same, and the loss of these beside that of the others.",
         lookalikes="Another wording of the same fact is no leak. Validation below training loss is normal and no sign.",
         do="tunewright check DATA --val VAL --fix OUT removes the training copies.",
         sources=(STUDY,),
@@ -52,9 +57,13 @@ PAGES = {
         what="Many training answers are wrong or random.",
         how="Over the last half of the run validation / training is below 0.8 (6 standard errors) and a quarter lower "
         "than it was at step 0: both began alike, and the training loss stayed behind. With the model, after a run: 3 "
-        "% of the training rows asked lie above the median loss by six robust spreads; they are named.",
+        "% of the training rows asked lie above their median loss by six robust spreads and above that of validation "
+        "rows by three; or 3 % of the validation rows are as likely behind other prompts as behind their own, where "
+        "right and wrong answers lie 1.2 standard deviations off the limit between them. next RUN --probe names "
+        "training rows by two short trainings, each on half of them, that judge the other half.",
         lookalikes="Validation up to a tenth below training is normal. Heavy dropout raises the training loss (then "
-        "there is no verdict), and so do training rows that are simply harder. A constant ratio is scale_mismatch.",
+        "there is no verdict), and so do training rows that are simply harder. A constant ratio is scale_mismatch. "
+        "Where answers cannot be predicted from prompts (free text, unclear classes) nothing is said of rows.",
         do="Read the rows with the highest loss and clean them.",
         sources=(f"{G0}: clean, accurate data beats fancy hyperparameters", STUDY),
         thresholds=(

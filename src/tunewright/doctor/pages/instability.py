@@ -36,7 +36,7 @@ PAGES = {
     "worse_than_start": Page(
         what="The run ended worse than the untouched model.",
         how="ln(last evaluation / evaluation at step 0) above 5 % and 4 standard errors; without evaluations, the "
-        "closing training losses against the very first step by 10 %, when every step was logged.",
+        "closing training losses above the very first logged one by 10 %, be it a step's or the mean of the first few.",
         lookalikes="A curve that falls from 5.0 to 3.1 looks healthy when the untouched model was at 2.4: means over "
         "10 steps hide the jump. With a falling training loss it is a consequence of overfitting.",
         do="Learning rate / 10 when the jump came in the first 5 % of the run, / 3 later; warm-up 3-10 %.",
@@ -51,8 +51,9 @@ PAGES = {
     ),
     "divergence": Page(
         what="The training loss fell and then rose for good, or jumped at the start and never made it good.",
-        how="Closing median against the lowest block median: above 20 %, 6 standard errors and a fifth of the "
-        "progress, at most 3 crossings. Or an evaluation at 1.5 times step 0 with less than 10 % gained in the end.",
+        how="Closing median against the lowest block median: above 20 %, 6 standard errors (3 where validation surely "
+        "rose by 20 % too) and a fifth of the progress, at most 3 crossings. Or an evaluation at 1.5 times step 0 "
+        "with less than 10 % gained in the end.",
         lookalikes="A spike comes back; data in a fixed order moves the training loss and not validation (then there "
         "is no verdict); many crossings are oscillation.",
         do="Learning rate / 3 (late) or / 10 (at once), longer warm-up, max_grad_norm 1.0 -> 0.3, bf16.",
@@ -62,6 +63,8 @@ PAGES = {
             "BLOWN_UP_GAIN",
             "DIVERGED",
             "DIVERGED_Z",
+            "DETECTABLE_Z",
+            "OVERFIT_RISES",
             "DIVERGED_LOST",
             "SMALL_LOSS",
             "DIVERGED_CROSSINGS",

@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.evidence.usual import back_to_usual, more_rows_a_step
-from tunewright.prescribe.fit import fit_log_steps, least_gain, lowest_as_range
+from tunewright.prescribe.evidence.area import cut_to_lowest, never_decays
+from tunewright.prescribe.evidence.usual import back_to_usual, fewer_rows_a_step, more_rows_a_step, planned_epochs
+from tunewright.prescribe.fit import fit_log_steps, least_gain
 from tunewright.prescribe.guide.bands import Band, band_of
 from tunewright.prescribe.guide.blocks import fewer_epochs
 from tunewright.prescribe.guide.final_loss import tree_rungs
@@ -19,17 +20,21 @@ from tunewright.prescribe.values import is_number, show
 UNFITTED_FACTOR = 1.5  # with nothing to fit: the guides' smaller step up
 STEEP_GAIN = 0.1  # expected of one more epoch, a share of the loss: then twice the run is too little
 TOO_SMALL_RANK, USUAL_RANK = 2, 16
+SEVERAL_EPOCHS = 2.0
+AT_ONCE = 0.1  # share of the steps
+CLEARLY = 0.1  # validation so far above its lowest, a share, has turned
 
 
 def _overfit(case: Case) -> tuple[Rung, ...]:
     finding = case.first("overfit")
     if finding is None:
-        return ()
+        return _learned_by_heart(case)
     says = f"over-fitting ({finding.why})"
     dropout = case.number("lora_dropout")
+    usual = back_to_usual(case, says) if rate_far_above(case) else ()
+    cut = _stop_at_lowest(case, says)
     return (
-        _stop_at_lowest(case, says),
-        *(back_to_usual(case, says) if rate_far_above(case) else ()),
+        *((*usual, cut) if _turned_at_once(case) else (cut, *usual)),
         Rung("LR / 2", says, (Move("learning_rate", 0.5),)),
         Rung("rank / 2", says, (Move("lora_rank", 0.5),)),
         Rung("dropout", says, () if dropout is None else (Move("lora_dropout", to=min(0.5, dropout + 0.05)),)),
@@ -37,16 +42,32 @@ def _overfit(case: Case) -> tuple[Rung, ...]:
 
 
 def _stop_at_lowest(case: Case, says: str) -> Rung:
-    """As many epochs as lead to the lowest evaluation; a fifth less when there is no curve to look at."""
-    low, total = case.lowest_eval, case.total_steps
-    if low is None or case.curve is None or total <= 0:
+    """As many epochs as lead to the lowest evaluation with the rate decayed; a fifth less without a curve."""
+    if case.lowest_eval is None or case.curve is None or case.total_steps <= 0:
         return Rung("epochs", says, fewer_epochs(case, 0.8, floor=0.0))
-    factor = low[0] / total
-    if factor >= 1:
-        return Rung("epochs", says)
-    predicted = lowest_as_range(case.curve)
-    says = f"{says}; the lowest evaluation loss {show(low[1])} was at step {low[0]} of {total}"
-    return Rung("epochs", says, (Move("duration", factor, predicted=predicted),))
+    if never_decays(case):  # a decay over the same area takes twice the steps, and ends lower
+        cut, where = cut_to_lowest(case, 2.0)
+        decay = Move("lr_scheduler_type", to="cosine")
+        return Rung(
+            "epochs", f"{says}; {where}; the learning rate never came down, and a decay ends lower", (decay, cut)
+        )
+    cut, where = cut_to_lowest(case)
+    return Rung("epochs", f"{says}; {where}", (cut,))
+
+
+def _turned_at_once(case: Case) -> bool:
+    """Whether the lowest evaluation lies in the first tenth: a cut would leave a few huge steps under a high rate,
+    while the planned one takes the same area in as many times more."""
+    return case.lowest_eval is not None and case.lowest_eval[0] <= AT_ONCE * case.total_steps
+
+
+def _learned_by_heart(case: Case) -> tuple[Rung, ...]:
+    """Validation that turned, in swings too wide for a rise to be sure, while the training loss fell on and on:
+    shorter too, where what was lost since the lowest evaluation is more than noise (whoever chooses asks for that)."""
+    finding, low, last = case.first("memorising"), case.lowest_eval, case.last_eval
+    if finding is None or low is None or last is None or "evals_since" not in finding.evidence:
+        return ()
+    return (_stop_at_lowest(case, finding.why),) if last > low[1] * (1 + CLEARLY) else ()
 
 
 OVERFIT = Rule(
@@ -54,7 +75,13 @@ OVERFIT = Rule(
     family="regularisation",
     source=PRECHELT,
     says="evaluation loss rises while training loss falls: stop where it was lowest",
-    generalises="epochs x (step of the lowest evaluation / all steps); if that was tried, LR / 2, rank / 2, dropout",
+    generalises=(
+        "epochs x the geometric mean of two shares that lay behind the lowest evaluation, of the steps and of the area "
+        "under the learning rate: a shorter run decays sooner, and learns more by area; also where rows are learned by "
+        "heart and validation ended 10 % above its lowest; an LR that never came down gets a cosine of the same area; "
+        "one far above the planned one, where validation turned in the first tenth of the steps, goes back to that "
+        "instead; if that was tried, LR / 2, rank / 2, dropout"
+    ),
     ask=_overfit,
 )
 
@@ -62,17 +89,20 @@ OVERFIT = Rule(
 def _underfit(case: Case) -> tuple[Rung, ...]:
     finding = case.first("underfit")
     # an unfinished run has its remaining steps to fall in; without evaluations the bands speak, as weak evidence
-    if finding is None or case.has("prefix_log", "overfit") or not case.has_eval:
+    if case.has("prefix_log", "overfit") or not case.has_eval:
         return ()
+    if finding is None:
+        return _not_one_epoch(case)
     says = f"stopped while still learning ({finding.why})"
     longer = _longer(case, says, finding.evidence.get("gain_one_more_epoch"))
     calm = not case.has(*UNSTABLE, "spike")
     return (
         *(back_to_usual(case, says) if calm and rate_far_below(case) else ()),
         *_rank_of_one(case, says),
+        *fewer_rows_a_step(case, says),
+        *more_rows_a_step(case, says),
         *_few_rows_seen(case, says, finding.evidence.get("gain_one_more_epoch")),
         longer,
-        *more_rows_a_step(case, says),
         Rung("LR x 2", says, (Move("learning_rate", 2.0),) if calm else ()),
         Rung("rank x 2", says, (Move("lora_rank", 2.0),)),
     )
@@ -88,12 +118,26 @@ def _rank_of_one(case: Case, says: str) -> tuple[Rung, ...]:
 
 def _few_rows_seen(case: Case, says: str, gain_one_more: Any) -> tuple[Rung, ...]:
     """As many epochs as such a set is planned with, for a steep run that had less than half of them."""
-    times, usual = case.times_usual("num_train_epochs"), case.usual.get("num_train_epochs")
-    steep = is_number(gain_one_more) and gain_one_more >= STEEP_GAIN
-    if not steep or times is None or usual is None or times >= 0.5 or case.duration_key == "max_steps":
+    if not is_number(gain_one_more) or gain_one_more < STEEP_GAIN:
         return ()
-    why = f"{says}; such a set is planned with {show(usual)} epochs, and this run had {show(case.epochs)}"
-    return (Rung("planned epochs", why, (Move("num_train_epochs", to=usual, why=why),)),)
+    why = f"{says}; {_planned(case)}"
+    return (Rung("planned epochs", why, planned_epochs(case, why)),)
+
+
+def _planned(case: Case) -> str:
+    usual = case.usual.get("num_train_epochs")
+    return f"such a set is planned with {show(usual)} epochs, and this run had {show(case.epochs)}"
+
+
+def _not_one_epoch(case: Case) -> tuple[Rung, ...]:
+    """Rows that were never seen: a run of less than one epoch whose loss is lowest at the end, though a set like this
+    is planned with several. Noise of single evaluations may hide that it still fell."""
+    epochs, low, usual = case.epochs, case.lowest_eval, case.usual.get("num_train_epochs", 0.0)
+    turned = low is None or low[0] < int(case.evals.steps[-1])
+    if epochs is None or epochs >= 1 or usual < SEVERAL_EPOCHS or turned or case.has(*UNSTABLE):
+        return ()
+    says = f"the rows were not all seen once, and the evaluation loss was lowest at the end; {_planned(case)}"
+    return (*more_rows_a_step(case, says), Rung("planned epochs", says, planned_epochs(case, says)))
 
 
 def _longer(case: Case, says: str, gain_one_more: Any) -> Rung:
@@ -139,9 +183,11 @@ UNDERFIT = Rule(
     source=LORA_WITHOUT_REGRET,
     says="losses are close to straight in the logarithm of the steps, so the gain of more steps can be fitted",
     generalises=(
-        "an LR or a number of epochs far below the planned one goes there first, a rank of 1 or 2 to 16; then more "
+        "an LR far below the planned one goes there first, a rank of 1 or 2 to 16, rows a step to the planned ones "
+        "where they leave under 100 steps, or to eight where they are under four, with epochs for as many steps; then "
+        "the planned epochs for a steep run of less than half of them, also where some rows were never seen; then more "
         "epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a fit; "
-        "if that was tried, eight rows a step where there were fewer than four, LR x2, then rank x2, alpha unchanged"
+        "if that was tried, LR x2, then rank x2, alpha unchanged"
     ),
     ask=_underfit,
 )

@@ -33,6 +33,8 @@ def _moves(answer: ProbeAnswer, says: str) -> tuple[Move, ...]:
         return (Move("learning_rate", to=float(f"{evidence['rate']:.3g}")),)
     if answer.probe == "sanity":
         return (_look("method", says), _look("template", says), _look("loss_on", says))
+    if answer.probe in ("rows", "validation"):
+        return (_look("data", says),)
     return (_look("template", says), _look("data", says))  # which of the two, a person sees in a row
 
 

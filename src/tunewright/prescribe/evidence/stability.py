@@ -1,29 +1,31 @@
-"""Runs whose updates were too large, too small, or wrongly scheduled."""
+"""Runs whose updates were too large or too small."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.evidence.probed import rate_is_not_it
+from tunewright.prescribe.evidence.area import never_decays
+from tunewright.prescribe.evidence.probed import WARMUP_SHARE, rate_is_not_it
 from tunewright.prescribe.evidence.usual import back_to_usual, more_rows_a_step
 from tunewright.prescribe.rule import Move, Rule, Rung
-from tunewright.prescribe.sources import DECOUPLED, G2, G3, MIXED_PRECISION, PLAYBOOK, TRAINER
+from tunewright.prescribe.sources import DECOUPLED, G3, MIXED_PRECISION, PLAYBOOK
 from tunewright.prescribe.symptoms import (
     STUCK,
     UNSTABLE,
     blew_up_early,
     blow_up,
     broke_out_of_calm,
+    rate_as_planned,
     rate_far_above,
     rate_far_below,
+    spikes_before,
 )
 from tunewright.prescribe.values import show
+from tunewright.schema.finding import Finding
 
-WARMUP_SHARE, MOST_WARMUP_SHARE = 0.05, 0.2
+MOST_WARMUP_SHARE = 0.2
 TIGHT_CLIP, USUAL_CLIP, LOOSE_CLIP = 0.3, 1.0, 10.0
-BY_ORDERS = 10.0
-"""Times: so far below the planned rate, two faults are put right at once, as either alone would leave a failed run."""
 SHRINKS = 1e-2
 """LR x weight decay: the share of every weight that one step takes away; 0.01 leaves 37 % after 100 steps."""
 
@@ -77,6 +79,10 @@ def _clipped_at_all(case: Case) -> tuple[Move, ...]:
     return (Move("max_grad_norm", to=USUAL_CLIP),) if clip is not None and (clip == 0 or clip >= LOOSE_CLIP) else ()
 
 
+def _look_at_rows(says: str) -> tuple[Move, ...]:
+    return (Move("data", why=says), Move("template", why=says))
+
+
 def _blow_up(case: Case) -> tuple[Rung, ...]:
     finding = blow_up(case)
     if finding is None:
@@ -85,7 +91,11 @@ def _blow_up(case: Case) -> tuple[Rung, ...]:
     says = f"{finding.symptom.replace('_', ' ')} ({finding.why})"
     where = "within the first 5 % of the steps: LR / 10" if early else "after the first 5 % of the steps: LR / 3"
     warmup = _more_warmup(case)
-    third = Rung("LR / 3", f"{says}, {where}", (Move("learning_rate", 1 / 3), *warmup))
+    if rate_as_planned(case):
+        says, where = f"{says}; the LR is no higher than where such runs start: look at the rows first", "else LR / 3"
+        third = Rung("LR / 3", f"{says}, {where}", (*_look_at_rows(says), Move("learning_rate", 1 / 3), *warmup))
+    else:
+        third = Rung("LR / 3", f"{says}, {where}", (Move("learning_rate", 1 / 3), *warmup))
     tenth = Rung("LR / 10", f"{says}, {where}", (Move("learning_rate", 0.1), *warmup))
     tighter = Rung("tighter clipping", says, _clip_to(case, TIGHT_CLIP))
     if rate_far_above(case):
@@ -100,8 +110,9 @@ BLOW_UP = Rule(
     source=PLAYBOOK,
     says="non-finite, diverged or worse than the start: lower the LR, longer warm-up, then tighter clipping",
     generalises=(
-        "an LR more than three times the one such a run is planned with goes back to that; where that is not known, "
-        "LR / 10 when it began in the first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none"
+        "an LR far above the one such a run is planned with goes back to that; one that is no higher is not the likely "
+        "cause, so rows and template are looked at first; where the plan is not known, LR / 10 when it began in the "
+        "first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none"
     ),
     ask=_blow_up,
     before={"learning_rate": 3e-3, "warmup_ratio": 0.05},
@@ -120,6 +131,7 @@ def _oscillation(case: Case) -> tuple[Rung, ...]:
     if rate_far_above(case):
         return back_to_usual(case, says, *_clipped_at_all(case))
     return (
+        *_one_bad_batch(case, finding, says),
         *more_rows_a_step(case, says),
         *_let_it_decay(case, says),
         Rung("LR / 2", says, (Move("learning_rate", 0.5),)),
@@ -128,9 +140,19 @@ def _oscillation(case: Case) -> tuple[Rung, ...]:
     )
 
 
+def _one_bad_batch(case: Case, finding: Finding, says: str) -> tuple[Rung, ...]:
+    """A single rise of validation right after a spike of the training loss is that batch's doing."""
+    spikes = spikes_before(case, finding.evidence.get("peak_step"))
+    if not spikes:
+        return ()
+    at = f"step {spikes[0]}" if len(spikes) == 1 else f"steps {spikes[0]} to {spikes[-1]}"
+    why = f"{says}, after the training loss had jumped at {at}: look at the rows of those batches"
+    return (Rung("rows", why, (Move("data", why=why),)),)
+
+
 def _let_it_decay(case: Case, says: str) -> tuple[Rung, ...]:
     """A rate that never comes down keeps the weights moving about: a decay to zero lets them settle."""
-    if not case.has("lr_constant") or case.value("lr_scheduler_type") not in ("constant", "step", None):
+    if not never_decays(case) and not (case.has("lr_constant") and case.value("lr_scheduler_type") is None):
         return ()
     steady = f"{says}; the learning rate never comes down"
     return (Rung("decay", steady, (Move("lr_scheduler_type", to="cosine"),)),)
@@ -142,7 +164,8 @@ OSCILLATION = Rule(
     source=G3,
     says="oscillation: lower the LR; if that was tried, a larger effective batch, then a longer warm-up",
     generalises=(
-        "an LR far above the planned one goes back to that; a step of fewer than four rows gets eight; an LR that "
+        "an LR far above the planned one goes back to that; one rise of validation right after a spike of the training "
+        "loss sends to the rows of that batch; a step of fewer than four rows gets eight; an LR that "
         "never comes down gets a cosine; then LR / 2, accumulation x2, warm-up x2, one at a time so that the next "
         "curve tells which one helped"
     ),
@@ -203,6 +226,8 @@ def _weight_decay(case: Case) -> tuple[Rung, ...]:
     finding = case.first(*STUCK, "underfit", *UNSTABLE)
     if finding is None or not rate or not decay or rate * decay < SHRINKS:
         return ()
+    if rate_far_above(case) and case.usual["learning_rate"] * decay < SHRINKS:
+        return ()  # at the planned rate this decay is harmless: the rate is the cause
     says = (
         f"LR {show(rate)} x weight decay {show(decay)} takes {rate * decay:.1%} of every weight at each step "
         f"({finding.symptom.replace('_', ' ')}: {finding.why})"
@@ -219,32 +244,4 @@ WEIGHT_DECAY = Rule(
     ask=_weight_decay,
     before={"weight_decay": 30.0},
     after={"weight_decay": 0.0},
-)
-
-
-def _schedule(case: Case) -> tuple[Rung, ...]:
-    too_long, tail, jump = case.first("warmup_too_long"), case.first("lr_zero_tail"), case.first("lr_jump")
-    if too_long is not None:
-        says = f"the warm-up takes too much of the run ({too_long.why})"
-        shorter = Move("warmup_ratio", to=WARMUP_SHARE)
-        too_low = back_to_usual(case, says, shorter) if rate_far_below(case, BY_ORDERS) else ()
-        return (*too_low, Rung("shorter warm-up", says, (shorter,)))
-    if tail is not None:
-        says = f"the learning rate reaches zero before the end ({tail.why}): let the schedule span the whole run"
-        return (Rung("schedule", says, (Move("lr_scheduler_type", why=says),)),)
-    if jump is not None:
-        says = f"the learning rate jumps ({jump.why}): resume with the scheduler's state"
-        return (Rung("schedule", says, (Move("lr_scheduler_type", why=says),)),)
-    return ()
-
-
-SCHEDULE = Rule(
-    name="evidence.schedule",
-    family="stability",
-    source=f"{G2}; {TRAINER}",
-    says="warm-up of 3-10 % of the steps; a schedule that ends with the run",
-    generalises=f"a warm-up that takes too long becomes {show(WARMUP_SHARE)} of the steps; the rest are looks",
-    ask=_schedule,
-    before={"warmup_ratio": 0.5},
-    after={"warmup_ratio": WARMUP_SHARE},
 )

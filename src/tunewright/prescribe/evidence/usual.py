@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.rule import Move, Rung
 from tunewright.prescribe.values import show
 
 FEW_ROWS_A_STEP, USUAL_ROWS_A_STEP = 4, 8
+LEAST_STEPS = 100
+"""Optimizer steps that a plan leaves a run of few rows; below, rows a step are taken down first."""
+RATE_WITH_ROWS = 0.25
+"""Power of rows a step that the best learning rate goes with: near the 0.23 of a public campaign, below Adam's 0.5."""
 
 
 def back_to_usual(case: Case, says: str, *with_it: Move) -> tuple[Rung, ...]:
@@ -20,10 +26,67 @@ def back_to_usual(case: Case, says: str, *with_it: Move) -> tuple[Rung, ...]:
 
 
 def more_rows_a_step(case: Case, says: str) -> tuple[Rung, ...]:
-    """A step of a row or two is mostly noise: as many rows as make eight, where fewer than four are known."""
-    batch = int(case.number("per_device_train_batch_size") or 0)
-    rows = batch * int(case.number("gradient_accumulation_steps") or 1)
+    """A step of a row or two is mostly noise: as many rows as make eight, where fewer than four are known.
+
+    At the same epochs there would be as many times fewer steps, so epochs go up with the rows, as far as such a set is
+    planned with; where that is not known they stay. A rate below the planned one follows, with the fourth root, unless
+    the loss swings already.
+    """
+    batch, rows = _batch(case), _rows_a_step(case)
     if not 0 < rows < FEW_ROWS_A_STEP:
         return ()
+    times = USUAL_ROWS_A_STEP // batch * batch / rows
     noisy = f"{says}; a step sees only {rows} row{'s' if rows > 1 else ''}"
-    return (Rung("rows a step", noisy, (Move("gradient_accumulation_steps", to=USUAL_ROWS_A_STEP // batch),)),)
+    moves = (
+        Move("gradient_accumulation_steps", to=USUAL_ROWS_A_STEP // batch, why=noisy),
+        *_as_many_steps(case, times, noisy),
+        *_rate_with_rows(case, times, noisy),
+    )
+    return (Rung("rows a step", noisy, moves),)
+
+
+def fewer_rows_a_step(case: Case, says: str) -> tuple[Rung, ...]:
+    """The planned rows a step for a run that has at least twice as many and fewer steps than a plan leaves it, with as
+    many more epochs as make those steps, if such a set is planned with so many."""
+    planned, rows = int(case.usual.get("rows_a_step", 0)), _rows_a_step(case)
+    if not 0 < 2 * planned <= rows or case.total_steps >= LEAST_STEPS:
+        return ()
+    batch = math.gcd(planned, min(_batch(case), planned))
+    why = f"{says}; {case.total_steps} steps of {rows} rows are few: such a set is planned with {planned} rows a step"
+    moves = (
+        Move("per_device_train_batch_size", to=batch, why=why),
+        Move("gradient_accumulation_steps", to=planned // batch, why=why),
+        *_as_many_steps(case, LEAST_STEPS / max(1, case.total_steps) * planned / rows, why),
+    )
+    return (Rung("rows a step", why, moves),)
+
+
+def planned_epochs(case: Case, why: str) -> tuple[Move, ...]:
+    """The planned epochs for a run that had less than half of them; nothing where either is unknown or steps rule."""
+    times, usual = case.times_usual("num_train_epochs"), case.usual.get("num_train_epochs")
+    if times is None or usual is None or times >= 0.5 or case.duration_key == "max_steps":
+        return ()
+    return (Move("num_train_epochs", to=usual, why=why),)
+
+
+def _as_many_steps(case: Case, times: float, why: str) -> tuple[Move, ...]:
+    """Epochs ``times`` as many, at most the planned ones; nothing where those are not known."""
+    share = case.times_usual("num_train_epochs")
+    if share is None or share >= 1 or times <= 1 or case.duration_key == "max_steps":
+        return ()
+    return (Move("duration", min(times, 1 / share), why=why),)
+
+
+def _rate_with_rows(case: Case, times: float, why: str) -> tuple[Move, ...]:
+    share = case.times_usual("learning_rate")
+    if share is None or share >= 1 or case.has("oscillation"):
+        return ()
+    return (Move("learning_rate", min(times**RATE_WITH_ROWS, 1 / share), why=why),)
+
+
+def _batch(case: Case) -> int:
+    return int(case.number("per_device_train_batch_size") or 0)
+
+
+def _rows_a_step(case: Case) -> int:
+    return _batch(case) * int(case.number("gradient_accumulation_steps") or 1)

@@ -8,7 +8,6 @@ from tunewright.trainers import exported as e
 from tunewright.trainers.axolotl import config as c
 from tunewright.trainers.tool import Tool
 from tunewright.trainers.translation import Lost
-from tunewright.trainers.trl.export import row_files
 
 NEEDS_VALIDATION = ("eval_steps", "early_stopping_patience", "load_best_model_at_end", "eval_sample_packing")
 
@@ -18,7 +17,7 @@ def files(job: e.Job, losses: tuple[Lost, ...]) -> tuple[e.Files, tuple[Lost, ..
     lines = e.head(TOOL.title, c.VERSION, "axolotl train train.yaml (in this folder)", job, losses)
     found = e.settings(c.TABLE, job, () if job.val else NEEDS_VALIDATION)
     lines += [*_data(job), *e.yaml_lines([e.Setting("output_dir", e.OUTPUT), *found]), ""]
-    return {"train.yaml": "\n".join(lines), **row_files(job)}, ()
+    return {"train.yaml": "\n".join(lines), **e.row_files(job)}, ()
 
 
 def _data(job: e.Job) -> list[str]:

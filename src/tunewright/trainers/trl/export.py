@@ -17,12 +17,7 @@ def files(job: e.Job, losses: tuple[Lost, ...]) -> tuple[e.Files, tuple[Lost, ..
     """The script and its rows."""
     lines = e.head(TOOL.title, c.VERSION, "python train.py", job, losses)
     lines += [*_imports(job), *_body(job)]
-    return {"train.py": "\n".join(lines) + "\n", **row_files(job)}, ()
-
-
-def row_files(job: e.Job) -> e.Files:
-    """Training rows, and validation rows where there are some."""
-    return {e.TRAIN: e.token_rows(job.train)} | ({e.VAL: e.token_rows(job.val)} if job.val else {})
+    return {"train.py": "\n".join(lines) + "\n", **e.row_files(job)}, ()
 
 
 def skipped(job: e.Job, prefix: str) -> tuple[str, ...]:
@@ -41,7 +36,7 @@ def _imports(job: e.Job) -> list[str]:
     peft = "PeftModel" if job.recipe.init_adapter else "LoraConfig"
     names = ["AutoModelForCausalLM", "AutoTokenizer"]
     names += ["BitsAndBytesConfig"] if job.recipe.method == "qlora" else []
-    names += ["EarlyStoppingCallback"] if job.recipe.early_stopping_patience and job.val else []
+    names += ["EarlyStoppingCallback"] if stops_early(job) else []
     return [
         "import os",
         "",
@@ -69,7 +64,7 @@ def _body(job: e.Job) -> list[str]:
         "",
         *_model(job, found),
         "",
-        *_trainer(job, own_adapter),
+        *trainer(job, own_adapter=own_adapter),
         "trainer.train()",
         f'trainer.save_model("{e.OUTPUT}/best")',
     ]
@@ -97,9 +92,14 @@ def _model(job: e.Job, found: list[e.Setting]) -> list[str]:
     return lines
 
 
-def _trainer(job: e.Job, own_adapter: bool) -> list[str]:
-    patience = job.recipe.early_stopping_patience if job.val else 0
-    stop = f"    callbacks=[EarlyStoppingCallback(early_stopping_patience={patience})],"
+def stops_early(job: e.Job) -> bool:
+    """Whether evaluations may end the run."""
+    return bool(job.val) and job.recipe.early_stopping_patience > 0
+
+
+def trainer(job: e.Job, *, own_adapter: bool = False) -> list[str]:
+    """The lines that make the trainer; ``own_adapter``: it puts the adapter ``lora`` on the model."""
+    stop = f"[EarlyStoppingCallback(early_stopping_patience={job.recipe.early_stopping_patience})]"
     return [
         "trainer = SFTTrainer(",
         "    model=model,",
@@ -108,7 +108,7 @@ def _trainer(job: e.Job, own_adapter: bool) -> list[str]:
         *(["    eval_dataset=val,"] if job.val else []),
         "    processing_class=tokenizer,",
         *(["    peft_config=lora,"] if own_adapter else []),
-        *([stop] if patience else []),
+        *([f"    callbacks={stop},"] if stops_early(job) else []),
         ")",
     ]
 

@@ -8,7 +8,7 @@ from tunewright.trainers import exported as e
 from tunewright.trainers.tool import Tool
 from tunewright.trainers.translation import Lost
 from tunewright.trainers.trl import config as trl
-from tunewright.trainers.trl.export import loading, row_files, skipped
+from tunewright.trainers.trl.export import loading, skipped, stops_early, trainer
 from tunewright.trainers.unsloth import config as c
 
 
@@ -16,11 +16,7 @@ def files(job: e.Job, losses: tuple[Lost, ...]) -> tuple[e.Files, tuple[Lost, ..
     """The script and its rows."""
     lines = e.head(TOOL.title, c.VERSION, "python train.py (on a machine with a GPU)", job, losses)
     lines += [*_imports(job), *_body(job)]
-    return {"train.py": "\n".join(lines) + "\n", **row_files(job)}, ()
-
-
-def _stops(job: e.Job) -> bool:
-    return bool(job.val) and job.recipe.early_stopping_patience > 0
+    return {"train.py": "\n".join(lines) + "\n", **e.row_files(job)}, ()
 
 
 def _imports(job: e.Job) -> list[str]:
@@ -31,7 +27,7 @@ def _imports(job: e.Job) -> list[str]:
         "",
         *(["import torch"] if job.recipe.precision in ("bf16", "fp16") else []),
         "from datasets import load_dataset",
-        *(["from transformers import EarlyStoppingCallback"] if _stops(job) else []),
+        *(["from transformers import EarlyStoppingCallback"] if stops_early(job) else []),
         "from trl import SFTConfig, SFTTrainer",
         "",
         "os.chdir(os.path.dirname(os.path.abspath(__file__)))",
@@ -51,7 +47,7 @@ def _body(job: e.Job) -> list[str]:
         "",
         *e.call("args = SFTConfig", arguments, c.ARGS),
         "",
-        *_trainer(job),
+        *trainer(job),
         "trainer.train()",
         f'trainer.save_model("{e.OUTPUT}/best")',
     ]
@@ -64,20 +60,6 @@ def _adapter(job: e.Job, found: list[e.Setting]) -> list[str]:
     more = [e.Setting(c.CHECKPOINTING, checkpointing), e.Setting("random_state", job.recipe.seed)]
     lines = e.call("model = FastLanguageModel.get_peft_model", [*e.only(found, c.LORA), *more], c.LORA)
     return [lines[0], "    model,", *lines[1:]]
-
-
-def _trainer(job: e.Job) -> list[str]:
-    stop = f"[EarlyStoppingCallback(early_stopping_patience={job.recipe.early_stopping_patience})]"
-    return [
-        "trainer = SFTTrainer(",
-        "    model=model,",
-        "    args=args,",
-        "    train_dataset=train,",
-        *(["    eval_dataset=val,"] if job.val else []),
-        "    processing_class=tokenizer,",
-        *([f"    callbacks={stop},"] if _stops(job) else []),
-        ")",
-    ]
 
 
 TOOL = Tool(

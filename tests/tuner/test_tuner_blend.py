@@ -1,0 +1,78 @@
+"""Which runs are averaged, and when their mean is kept: measured by a table of losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from tuner_worlds import PLANNED, World
+
+from tunewright.schema.finding import Health
+from tunewright.tuner.blend import MOST_TRIED, Blend, Measured, blend, candidates, held_for_means
+from tunewright.tuner.budget import Budget
+from tunewright.tuner.order import Order
+from tunewright.tuner.tuning import Goal, Step
+
+
+def step(name: str, loss: float | None, *, forgetting: float | None = None, health: Health = "healthy") -> Step:
+    outcome = World().outcome(Order(name, PLANNED.changed(num_train_epochs=1.0), "run", (), ""))
+    summary = replace(outcome.summary, eval_loss=loss, forgetting=forgetting)
+    diagnosis = replace(outcome.diagnosis, health=health)
+    return Step(replace(outcome, summary=summary, diagnosis=diagnosis), (), "", None)
+
+
+class Means:
+    """Losses of means by the runs in them; every other mean is bad. ``asked``: which were measured."""
+
+    def __init__(self, losses: Mapping[tuple[str, ...], float], forgetting: float | None = None) -> None:
+        self.losses, self.forgetting = losses, forgetting
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, names: Sequence[str], *, forgetting: bool) -> Measured:
+        self.asked.append(tuple(names))
+        return Measured(self.losses.get(tuple(names), 9.0), self.forgetting if forgetting else None, 10)
+
+
+def blended(steps: Sequence[Step], means: Means, goal: Goal = "eval") -> tuple[Blend | None, int]:
+    return blend(steps, steps[0], measure=means, goal=goal)
+
+
+def test_runs_are_added_from_the_best_on_where_the_mean_gets_better() -> None:
+    steps = [step("a", 1.0), step("c", 1.2), step("b", 1.1)]
+    means = Means({("a", "b"): 1.05, ("a", "c"): 0.9})
+    assert blended(steps, means) == (Blend(("a", "c"), 0.9, None), 30)
+    assert means.asked == [("a", "b"), ("a", "c"), ("a", "c")]
+
+
+def test_a_mean_that_is_better_by_less_than_half_a_percent_is_left() -> None:
+    steps = [step("a", 1.0), step("b", 1.1)]
+    assert blended(steps, Means({("a", "b"): 0.996})) == (None, 10)
+    assert blended(steps, Means({("a", "b"): 0.994}))[0] == Blend(("a", "b"), 0.994, None)
+
+
+def test_runs_far_from_the_best_sick_ones_and_ones_without_a_loss_are_no_candidates() -> None:
+    best = step("a", 1.0)
+    others = [step("far", 1.3), step("ill", 1.1, health="sick"), step("none", None), step("nan", math.nan)]
+    assert [one.outcome.name for one in candidates([best, *others, step("b", 1.2)], best)] == ["b"]
+    many = [best, *(step(f"r{i}", 1.0 + i / 100) for i in range(9))]
+    assert [one.outcome.name for one in candidates(many, best)] == [f"r{i}" for i in range(MOST_TRIED)]
+
+
+@pytest.mark.parametrize(("forgotten", "kept"), [(0.05, True), (0.5, False), (math.nan, False)])
+def test_under_goal_balanced_a_mean_that_forgets_is_left(forgotten: float, kept: bool) -> None:
+    steps = [step("a", 1.0, forgetting=0.02), step("b", 1.1)]
+    found, _ = blended(steps, Means({("a", "b"): 0.9}, forgotten), "balanced")
+    assert (found is not None) is kept
+
+
+def test_under_goal_balanced_a_mean_may_forget_as_much_as_the_best_run() -> None:
+    steps = [step("a", 1.0, forgetting=0.5), step("b", 1.1)]
+    assert blended(steps, Means({("a", "b"): 0.9}, 0.4), "balanced")[0] == Blend(("a", "b"), 0.9, 0.4)
+
+
+def test_what_means_cost_is_held_back_unless_it_is_too_much() -> None:
+    assert held_for_means(Budget(tokens=10_000.0), 100.0) == 300.0
+    assert held_for_means(Budget(tokens=9_999.0), 100.0) == 0.0
+    assert held_for_means(Budget(), 100.0) == 300.0
