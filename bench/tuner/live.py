@@ -27,6 +27,7 @@ from bench.tuner.cells import path_of, read_logs
 from bench.tuner.pairs import PAIRS, settings
 from bench.tuner.search import Grid
 from bench.tuner.train import Bench
+from tunewright.app import tune as app
 from tunewright.engine.evaluate import mean_loss, row_losses
 from tunewright.engine.export import load_tuned
 from tunewright.planner.learning_rate import first_run
@@ -37,17 +38,18 @@ from tunewright.tuner.budget import FORWARD_WEIGHT
 
 RESULTS = ROOT / "bench" / "results" / "tuner"
 PRODUCT = Path(tw.__file__).parent
-DECIDES = [PRODUCT / "tuner", PRODUCT / "app" / "tune.py", PRODUCT / "prescribe"]
+DECIDES = [PRODUCT / "tuner", PRODUCT / "prescribe", *(PRODUCT / "app" / f"{name}.py" for name in ("tune", "blending"))]
 """The code whose change makes a result old."""
 
-ABLATIONS: dict[str, tuple[str, Any]] = {
-    "scouting": ("probe_steps", lambda scouting: 0),  # the planned run, and what its reading asks for
-    "race": ("race", lambda scouting: None),
-    "lengthening": ("lengthen", lambda scouting: None),
-    "doubling": ("STRAIGHT_FACTOR", 1.0),  # the last run, straight to zero, at the very rate of the short ones
-    "neighbours": ("NEIGHBOURS", ((1.0, 1.0),)),
+ABLATIONS: dict[str, tuple[Any, str, Any]] = {
+    "scouting": (scout, "probe_steps", lambda scouting: 0),  # the planned run, and what its reading asks for
+    "race": (scout, "race", lambda scouting: None),
+    "lengthening": (scout, "lengthen", lambda scouting: None),
+    "doubling": (scout, "STRAIGHT_FACTOR", 1.0),  # the last run, straight to zero, at the very rate of the short ones
+    "neighbours": (scout, "NEIGHBOURS", ((1.0, 1.0),)),
+    "averaging": (app, "held_for_means", lambda budget, eval_tokens: 0.0),
 }
-"""Step -> (its name in tunewright.tuner.scout, what stands in its place)."""
+"""Step -> (where it is, its name there, what stands in its place)."""
 WRONG_PRIOR = 8.0
 """``--without prior``: the search starts at an eighth of the planned learning rate."""
 
@@ -56,7 +58,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)
     if options.without in ABLATIONS:
-        setattr(scout, *ABLATIONS[options.without])
+        setattr(*ABLATIONS[options.without])
     for name in options.pairs:
         run_pair(name, options)
 

@@ -22,7 +22,7 @@ from bench.tuner.live import ABLATIONS, RESULTS, result_path
 from bench.tuner.pairs import PAIRS
 from bench.tuner.score import SEEDS, SHARES, Came, regret, scored
 from bench.tuner.search import Grid
-from bench.tuner.seeds import seeds_table
+from bench.tuner.seeds import Expected, expected_best, seeds_table
 from bench.tuner.tables import Scored, ablations_table, live_table, needed_table, pairs_table, ways_table
 from bench.tuner.ways import ways
 from tunewright.record.files import write_whole
@@ -37,8 +37,11 @@ def main() -> None:
     read = {name: read_logs(path_of(name)) for name in names}
     about = {name: one for name, (one, _) in read.items()}
     grids = {name: Grid.of(one, logs) for name, (one, logs) in read.items()}
-    ours = {name: all_of for name in names if (all_of := _live(name, grids[name]))}
-    ablated = {step: {name: _live(name, grids[name], step) for name in names} for step in ("prior", *ABLATIONS)}
+    means = {name: expected_best(logs) for name, (_, logs) in read.items()}
+    ours = {name: all_of for name in names if (all_of := _live(name, grids[name], means[name]))}
+    ablated = {
+        step: {name: _live(name, grids[name], means[name], step) for name in names} for step in ("prior", *ABLATIONS)
+    }
     if ours:
         print(f"{live_table(ours, {name: about[name]['seconds'] for name in names})}\n")
     found = _scored(grids, about, options)
@@ -62,16 +65,19 @@ def _scored(grids: Mapping[str, Grid], about: Mapping[str, Any], options: argpar
     return [Scored(one["way"], one["on"]) for one in per_pair.values()]
 
 
-def _live(name: str, grid: Grid, without: str = "") -> list[Came]:
+def _live(name: str, grid: Grid, mean: Expected | None, without: str = "") -> list[Came]:
     """What the tuner came to on a pair, seed by seed; empty where it was not run."""
     path = result_path(name, without)
-    return [_came(grid, run) for run in json.loads(path.read_text())["runs"]] if path.is_file() else []
+    return [_came(grid, mean, run) for run in json.loads(path.read_text())["runs"]] if path.is_file() else []
 
 
-def _came(grid: Grid, run: Mapping[str, Any]) -> Came:
-    return Came(
+def _came(grid: Grid, mean: Expected | None, run: Mapping[str, Any]) -> Came:
+    came = Came(
         *regret(grid, run["eval"], run["test"]), run["cost"] / grid.one_grid, run["false_kills"], run["seconds"]
     )
+    if mean is None:
+        return came
+    return dataclasses.replace(came, eval_to_mean=run["eval"] / mean.eval - 1, test_to_mean=run["test"] / mean.test - 1)
 
 
 def _write(

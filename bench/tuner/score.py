@@ -43,6 +43,8 @@ class Came:
     share: float  # of one grid, spent
     false_kills: int = 0
     seconds: float = math.nan  # known of live searches only
+    eval_to_mean: float = math.nan  # against the best cell's mean over its seeds, live searches only
+    test_to_mean: float = math.nan
 
 
 @dataclass(frozen=True)

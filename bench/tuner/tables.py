@@ -126,14 +126,19 @@ def live_table(ours: Mapping[str, Sequence[Came]], grid_s: Mapping[str, float]) 
     """The tuner on each pair, seed by seed."""
     rows = [
         [
-            *(pair, seed, percent(one.eval), percent(one.test), percent(one.share, 1), one.false_kills),
+            *(pair, seed, percent(one.eval), percent(one.test), percent(one.eval_to_mean), percent(one.test_to_mean)),
+            *(percent(one.share, 1), one.false_kills),
             *(f"{one.seconds:.0f}", f"{grid_s[pair]:.0f}"),
         ]
         for pair, all_of in ours.items()
         for seed, one in enumerate(all_of)
     ]
-    head = ["pair", "seed", "regret %", "on test %", "spent, % of a grid", "false kills", "s", "the three grids, s"]
-    return table(head, rows)
+    head = ["pair", "seed", "regret %", "on test %", "to the best cell's mean %", "on test %", "spent, % of a grid"]
+    everything = [one for all_of in ours.values() for one in all_of]
+    measures = ("eval", "test", "eval_to_mean", "test_to_mean")
+    within = (sum(getattr(one, key) <= GOAL for one in everything) for key in measures)
+    rows.append(["within 1 %", len(everything), *within, "", "", "", ""])
+    return table([*head, "false kills", "s", "the three grids, s"], rows)
 
 
 def needed_table(scored: Sequence[Scored], ours: Mapping[str, Sequence[Came]]) -> str:

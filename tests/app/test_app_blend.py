@@ -45,7 +45,8 @@ def test_the_mean_of_runs_is_kept_where_it_is_better(tuned: dict[str, Any]) -> N
     best = tuned["best"]
     run, names = Run(Path(best["run"])), best["blend"]["names"]
     alone = min(one["eval_loss"] for one in tuned["runs"])
-    assert names[0] == run.name and len(names) > 1
+    assert names[0] == run.name
+    assert len(names) > 1
     assert best["eval_loss"] < 0.995 * alone
     assert best["adapter"] == str(run.blend) == str(run.kept) == str(find_tuned(run.path).folder)
     assert run.best.is_dir()  # the run's own adapter stays, so that its recipe still makes what lies there

@@ -169,6 +169,7 @@ def test_a_run_on_shuffled_answers_is_found_by_its_probe_alone(
 
 ROWS_OF: dict[str, Callable[[], Rows]] = {
     "demo": lambda: demo_rows("train", 240),
+    "more demo": lambda: demo_rows("train", 400),
     "records": lambda: records(240, 0),
     "sorting": lambda: sorting(240, 0),
 }
@@ -189,13 +190,14 @@ def answers_of(run: str) -> dict[str, ProbeAnswer]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["demo", "records"])
+@pytest.mark.parametrize("kind", ["more demo", "records"])
 def test_rows_with_wrong_answers_are_named_by_their_probe(
     kind: str, tmp_path: Path, put: Callable[[str, Rows], str]
 ) -> None:
-    rows, wrong = with_wrong(ROWS_OF[kind](), 30, 1)
+    sound = ROWS_OF[kind]()
+    rows, wrong = with_wrong(sound, len(sound) // 8, 1)
     data = put("rows.jsonl", rows)
-    answer, alone, _ = run_of(data, tmp_path, val_size=0.2, num_train_epochs=8)
+    answer, alone, _ = run_of(data, tmp_path, val_size=0.2, num_train_epochs=12)
     assert not alone & ACCUSED
     found = answers_of(answer["run"])["rows"]
     trained_on = {row.number for row in load_dataset({"data": data, "val_size": 0.2}).train}
@@ -238,10 +240,9 @@ def test_exchanged_answers_are_among_the_rows_of_the_highest_loss(
     tmp_path: Path, put: Callable[[str, Rows], str]
 ) -> None:
     rows, wrong = with_wrong(sorting(300, 0), 45, 0)
-    answer, _, said = run_of(put("rows.jsonl", rows), tmp_path, val=put("v.jsonl", sorting(60, 90)), num_train_epochs=8)
-    assert "noisy_labels" in said
+    answer, _, _ = run_of(put("rows.jsonl", rows), tmp_path, val=put("v.jsonl", sorting(60, 90)), num_train_epochs=8)
     kept = json.loads((Path(answer["run"]) / "probes.json").read_text())
-    assert set(kept["end"]["hard_rows"]["behind"]) <= wrong
+    assert {one["row"] for one in kept["end"]["hard_rows"]["highest"][:6]} <= wrong
 
 
 # --- what a healthy curve hides ---------------------------------------------------------------------------------------

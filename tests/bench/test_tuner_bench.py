@@ -24,7 +24,7 @@ from bench.tuner.peers import (
 )
 from bench.tuner.score import Way, regret, scored, share_needed
 from bench.tuner.search import Broke, Grid, Search
-from bench.tuner.seeds import seeds_table
+from bench.tuner.seeds import expected_best, seeds_table
 from bench.tuner.tables import Scored, better_forms, needed_table, ways_table
 from bench.tuner.tree import guide_tree
 
@@ -193,3 +193,16 @@ def test_asha_sends_up_the_best_third_of_a_rung(grid: Grid) -> None:
     longest = [cell for cell in grid.cells("cosine") if cell.epochs == 4]
     finished = [cell for cell in longest if search._reached.get(cell) == grid.logs[cell].steps]
     assert 0 < len(finished) < len(longest) / 2
+
+
+def test_the_best_cell_is_that_of_the_lowest_mean_not_of_the_luckiest_run() -> None:
+    def made(cell: Cell, loss: float, *, alone: bool = False) -> Log:
+        return Log(cell, STEPS, (Look(0, 0, 3.0, 3.0, 1.0), Look(STEPS, 0, loss, loss + 0.1, 1.0)), alone=alone)
+
+    steady, lucky, single = (Cell("wsd", 1, 1e-3, rank, 0) for rank in RANKS)
+    logs = [made(steady, 1.0), made(Cell("wsd", 1, 1e-3, 2, 1), 1.1)]
+    logs += [made(lucky, 0.9), made(Cell("wsd", 1, 1e-3, 8, 1), 1.5), made(lucky, 0.1, alone=True), made(single, 0.5)]
+    best = expected_best(logs)
+    assert best is not None
+    assert (best.eval, best.test) == (pytest.approx(1.05), pytest.approx(1.15))
+    assert expected_best([made(single, 0.5)]) is None

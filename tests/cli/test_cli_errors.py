@@ -56,6 +56,7 @@ def file_as_runs_dir(folder: Path) -> None:
     (folder / "runs").write_text("a file")
 
 
+SECOND_WORLD = Path(__file__).parents[1] / "assets" / "second_world" / "model"
 TRAIN = ["train", "data.jsonl", "--model", "tiny"]
 BROKEN_LINE_3 = lines(GOOD[:2]) + '{"instruction": "x", \n' + lines(GOOD[2:])
 WRONG_ROLES = lines([{"messages": [{"role": "assistant", "content": "hi"}, {"role": "robot", "content": "x"}]}, *GOOD])
@@ -96,6 +97,12 @@ CASES = {
     "unknown policy": (None, ["next", "x", "--policy", "mood"], 2, "evidence"),
     "report of nothing": (None, ["report", "nowhere"], 2, "nowhere"),
     "explain nonsense": (None, ["explain", "overfitt"], 2, "overfit"),
+    "no answer to compare models on": (
+        write(lines([{"messages": [{"role": "user", "content": "Who?"}]}])),
+        ["bakeoff", "data.jsonl", "--models", f"tiny,{SECOND_WORLD}"],
+        2,
+        "tunewright check data.jsonl",
+    ),
     "explain a mistyped rule": (None, ["explain", "guide.decison_tree"], 2, "explain guide.decision_tree"),
     "no folder to write the recipe to": (None, ["plan", "demo", "--out", "nowhere/x.yaml"], 2, "nowhere"),
     "a recipe is never written over": (existing("r.yaml"), ["plan", "demo", "--out", "r.yaml"], 2, "exists already"),

@@ -30,8 +30,11 @@ def one(path: Path, text: str):
         "Step Training Loss Validation Loss\n50 No log 1.5\n\n100 1.25 1.4\n150 1.0 1.3\n",
         "| Training Loss | Step | Validation Loss |\n|:---:|:---:|:---:|\n| No log | 50 | 1.5 |\n| 1.25 | 100 | 1.4 |\n"
         "| 1.0 | 150 | 1.3 |\n",
+        "Step,Training Loss,Validation Loss\n50,No log,1.5\n100,1.25,1.4\n150,1.0,1.3\n",
+        "   Step  Training Loss  Validation Loss\n0    50           NaN-           1.5\n"
+        "1   100          1.25           1.4\n2   150          1.00           1.3\n",
     ],
-    ids=["tabs", "spaces", "bars"],
+    ids=["tabs", "spaces", "bars", "commas", "pandas"],
 )
 def test_a_table_in_a_text(name: str, table: str, tmp_path: Path) -> None:
     curve = one(tmp_path / name, f"some words before\n{table}TrainOutput(global_step=150, training_loss=1.1)\n")

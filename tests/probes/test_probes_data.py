@@ -15,7 +15,7 @@ from tunewright.data.rows import Message, Row
 from tunewright.probes.answers import Counts, Floats
 from tunewright.probes.conditional_gain import Gain, conditional_gain, exchanged
 from tunewright.probes.hard_rows import hard_rows
-from tunewright.probes.misfits import misfits
+from tunewright.probes.misfits import Misfits, misfits
 from tunewright.probes.shared_pieces import shared_z, told_elsewhere
 from tunewright.probes.template_gap import FORMS, OWN, Gap, template_gap
 from tunewright.probes.val_shift import Shift, val_shift
@@ -330,6 +330,11 @@ def test_nothing_is_said_of_rows_a_model_has_not_learnt(seed: int, wrong: int) -
     said = judge_misfits(misfits(range(200), *seen_by_a_model(200, wrong, 0.1, seed)), "training", 9)
     assert isinstance(said, Abstention)
     assert "not learnt" in said.because
+
+
+def test_rows_of_which_too_few_fit_another_prompt_better_are_no_wrong_ones() -> None:
+    assert isinstance(judge_misfits(Misfits(tuple(range(8)), 4, 2.3, 0.46, 0.6, 60), "validation", 9), Finding)
+    assert judge_misfits(Misfits(tuple(range(8)), 1, 2.3, 0.46, 0.6, 60), "validation", 9) is None
 
 
 def test_misfits_need_rows_with_numbers() -> None:

@@ -46,7 +46,7 @@ async def masks_answer(
         with anyio.fail_after(MOST_S):
             done = await anyio.run_process(command, check=False, env=environment)
     except TimeoutError:
-        hint = shlex.join(["tunewright", *command[3:]])
+        hint = shlex.join(["tunewright", *(word for word in command[3:] if word not in ("--json", "--quiet", "--"))])
         raise DataError(f"the data was not read within {MOST_S:.0f} seconds", hint=hint) from None
     return _answer(done.stdout, done.stderr)
 

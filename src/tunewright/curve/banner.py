@@ -43,9 +43,9 @@ def _last(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def with_stated(curve: Curve, text: str) -> Curve:
-    """The curve with what the text states beside what its rows say; the rows come first."""
+    """The curve with what the text states beside what its rows say; the rows come first, but for the planned steps."""
     config, said = stated(text)
-    total = curve.total_steps or (said if said and said >= curve.last_step else None)
+    total = said if said and said >= curve.last_step else curve.total_steps
     epochs = config.get("num_train_epochs")
     # a bound on the steps (max_steps) makes the epochs a rounded-up number: only a clean division tells
     even = total and epochs and total % epochs == 0

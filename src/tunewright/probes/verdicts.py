@@ -6,6 +6,7 @@ the fault put in (2026). "Told apart" is three standard errors throughout: once 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tunewright.doctor.detectors.base import figure, found
@@ -38,6 +39,9 @@ FEWEST_MISFITS, MISFIT_SHARE = 3, 0.03
 BEYOND_SHARE = 0.01
 """Rows that are nearer to answers of other rows than to right ones, and among them rows that fit another prompt better
 than their own: of these sound sets have none, and half of all wrong rows are among them."""
+LIKELY = 0.05
+"""Chance of so few of those among them, half being expected, below which it is not wrong answers that lie there."""
+FEWEST_UNSEEN = 30
 APART = 1.2
 """Standard deviations from the limit: sets whose answers a model can learn lie at 1.6 to 2.9, others below 0.5."""
 
@@ -146,8 +150,8 @@ def judge_misfits(
 
     part: what the rows are called; numbered: their numbers are lines of the data file.
     """
-    if found_rows.measured < FEWEST_ROWS:
-        because = f"{found_rows.measured} {part} rows with a prompt, at least {FEWEST_ROWS} are needed"
+    if found_rows.measured < FEWEST_UNSEEN:
+        because = f"{found_rows.measured} {part} rows with a prompt, at least {FEWEST_UNSEEN} are needed"
         return Abstention("noisy_labels", because)
     if not found_rows.apart >= APART:
         because = "which answer belongs to a prompt is not learnt well enough to tell wrong ones from hard ones"
@@ -155,6 +159,8 @@ def judge_misfits(
     measured = found_rows.measured
     few = len(found_rows.rows) < max(FEWEST_MISFITS, MISFIT_SHARE * measured)
     if few or found_rows.beyond < max(1, BEYOND_SHARE * measured):
+        return None
+    if _at_most(found_rows.beyond, len(found_rows.rows)) < LIKELY:
         return None
     evidence = {
         "share": found_rows.share,
@@ -174,3 +180,12 @@ def judge_misfits(
     causes = ("wrong or exchanged answers in these rows", "rows of another kind than the rest")
     rows = tuple(sorted(found_rows.rows)) if numbered else ()
     return found("noisy_labels", (0, last_step), why, evidence, causes, rows=rows)
+
+
+def _at_most(hits: int, draws: int) -> float:
+    """Probability of at most so many heads in so many throws of a coin.
+
+    >>> _at_most(1, 2), round(_at_most(1, 8), 4)
+    (0.75, 0.0352)
+    """
+    return float(sum(math.comb(draws, count) for count in range(min(hits, draws) + 1)) / 2**draws)

@@ -34,6 +34,7 @@ FEWEST = 2
 NO_LOG = "No log"
 """What the Trainer's notebook table shows before the first training loss is logged."""
 _PARTED = re.compile(r"[ ]*[\t|\u2502\u2503][ ]*|[ ]{2,}")
+_COMMA, _SEMICOLON = re.compile(","), re.compile(";")
 _RULE = re.compile(r"[\s|:=+\u2500-\u257f-]+")
 
 
@@ -69,31 +70,33 @@ def rows_of(text: str) -> Iterator[dict[str, str]]:
     [{'Step': '1', 'Validation Loss': '2.5'}, {'Step': '2', 'Training Loss': '1.5', 'Validation Loss': '2.0'}]
     """
     header: list[str] = []
+    sign = _PARTED
     for line in text.splitlines():
         if len(line) > LONGEST_LINE or not line.strip() or _RULE.fullmatch(line):
             continue  # the rule under a header ends no table, nor does an empty line
-        names = _header(line)
-        cells = _cells(line) if header and not names else []
-        if names:
-            header = names
-        elif header and len(cells) == len(header):
-            row = {name: cell for name, cell in zip(header, cells, strict=True) if to_float(cell) is not None}
-            header = header if row else []
-            yield from (row,) if row else ()
+        if begun := _header(line):
+            header, sign = begun
+            continue
+        cells = _cells(line, sign)[-len(header) :] if header else []  # pandas puts a number of its own before each row
+        row = {name: cell for name, cell in zip(header, cells, strict=False) if to_float(cell) is not None}
+        if row and len(cells) == len(header):
+            yield row
         else:
             header = []
 
 
-def _header(line: str) -> list[str]:
-    """The column names, or nothing for a line that is no header: it names a loss and holds no number."""
-    names = _parted(line)
-    names = _words(names[0]) if len(names) == 1 else names
-    numbers = any(to_float(name) is not None for name in names)
-    return names if len(names) > 1 and not numbers and names_loss(names) else []
+def _header(line: str) -> tuple[list[str], re.Pattern[str]] | None:
+    """The column names and what parts them; None for a line that is no header: that names a loss and has no number."""
+    for sign in (_PARTED, _COMMA, _SEMICOLON):
+        names = _parted(line, sign)
+        if len(names) > 1 and names_loss(names) and not any(to_float(name) is not None for name in names):
+            return names, sign
+    names = _words(line.strip())
+    return (names, _PARTED) if len(names) > 1 and names_loss(names) else None
 
 
-def _parted(line: str) -> list[str]:
-    return [cell.strip(" *`") for cell in _PARTED.split(line.strip().strip("|\u2502\u2503").strip())]
+def _parted(line: str, sign: re.Pattern[str]) -> list[str]:
+    return [cell.strip(" *`") for cell in sign.split(line.strip().strip("|\u2502\u2503").strip())]
 
 
 def _words(line: str) -> list[str]:
@@ -108,7 +111,7 @@ def _words(line: str) -> list[str]:
     return names if all(place(name) is not None for name in names) else []
 
 
-def _cells(line: str) -> list[str]:
-    """The cells of a row, parted as in a header; by single spaces where nothing else parts them."""
-    cells = _parted(line)
+def _cells(line: str, sign: re.Pattern[str]) -> list[str]:
+    """The cells of a row, parted as its header is; by single spaces where nothing else parts them."""
+    cells = _parted(line, sign)
     return cells if len(cells) > 1 else line.replace(NO_LOG, "-").split()

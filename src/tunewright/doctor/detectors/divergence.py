@@ -20,8 +20,9 @@ def detect(view: View) -> Answer:
 
     Fires when D > 20 %, z > 6, a fifth of the progress is lost, and the level was crossed at most 3 times (more is
     oscillation). Where validation surely rose by 20 % as well, at every evaluation since its lowest, z > 3 is enough
-    and crossings are noise: the lowest of many blocks is low by luck, but not on both. Abstains when validation did not follow: then the order of the data explains the rise. Also fires
-    on a blow-up that coarse logging hides: an evaluation at 1.5 times the untouched model or more, never made good.
+    and crossings are noise: the lowest of many blocks is low by luck, but not on both. Abstains when validation did
+    not follow: then the order of the data explains the rise. Also fires on a blow-up that coarse logging hides: an
+    evaluation at 1.5 times the untouched model or more, never made good.
     """
     blown_up = _blow_up(view)
     return blown_up if blown_up is not None or not view.enough else _late_rise(view)
