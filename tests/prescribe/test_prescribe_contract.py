@@ -7,13 +7,17 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prescribe_cases import GUIDE_CONFIG, SYMPTOMS, case, curve, falling, turning
 
+from tunewright.doctor.diagnose import diagnose
+from tunewright.prescribe.case import Case
 from tunewright.prescribe.prescribe import all_rules, apply, prescribe, recipe_changes, resolve
 from tunewright.prescribe.rule import FAMILIES, direction, is_step
+from tunewright.schema.curve import Curve, Series
 from tunewright.schema.prescription import Change, Prescription
 from tunewright.schema.probe import ProbeAnswer
 from tunewright.schema.recipe import Recipe
@@ -170,3 +174,13 @@ def test_reading_a_case_loads_neither_pydantic_nor_torch():
         "sys.exit(bool({'pydantic', 'torch', 'rich'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(losses=st.lists(st.floats(0.05, 8.0), min_size=1, max_size=40), jump=st.integers(0, 39))
+def test_a_log_of_evaluations_alone_gets_an_answer(losses: list[float], jump: int) -> None:
+    losses[jump % len(losses)] *= 3.0
+    evals = Series(np.arange(len(losses)) * 10, np.array(losses))
+    alone = Curve("csv", "", Series(np.array([], dtype=np.int64), np.array([])), eval_loss=evals)
+    for policy in ("evidence", "guide"):
+        assert prescribe(Case(diagnosis=diagnose(alone), curve=alone, config={}), policy).why

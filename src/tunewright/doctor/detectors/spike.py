@@ -52,8 +52,11 @@ def detect(view: View) -> Answer:
 
 
 def spikes_of(view: View) -> list[Spike]:
-    """All spikes in order. Points already flagged do not enter the windows of later ones."""
+    """All spikes in order, none without training losses. Points already flagged do not enter the windows of later
+    ones."""
     y = view.y
+    if not len(y):
+        return []
     window = int(th.SPIKE_WINDOW.value)
     # what is high is judged by how high points stray: in logs of small losses low ones stray further
     floor = min(view.noise, st.upper_noise(y) * st.inflation(y))
