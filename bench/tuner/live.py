@@ -27,7 +27,7 @@ from bench.tuner.cells import path_of, read_logs
 from bench.tuner.pairs import PAIRS, settings
 from bench.tuner.search import Grid
 from bench.tuner.train import Bench
-from tunewright.app import tune as app
+from tunewright.app import tuning_at_work
 from tunewright.engine.evaluate import mean_loss, row_losses
 from tunewright.engine.export import load_tuned
 from tunewright.planner.learning_rate import first_run
@@ -38,7 +38,12 @@ from tunewright.tuner.budget import FORWARD_WEIGHT
 
 RESULTS = ROOT / "bench" / "results" / "tuner"
 PRODUCT = Path(tw.__file__).parent
-DECIDES = [PRODUCT / "tuner", PRODUCT / "prescribe", *(PRODUCT / "app" / f"{name}.py" for name in ("tune", "blending"))]
+APP = PRODUCT / "app"
+DECIDES = [PRODUCT / "tuner", PRODUCT / "prescribe", APP / "tune.py", APP / "tuning_at_work.py", APP / "blending.py"]
+    PRODUCT / "tuner",
+    PRODUCT / "prescribe",
+    *(PRODUCT / "app" / f"{name}.py" for name in ("tune", "tuning_at_work", "blending")),
+]
 """The code whose change makes a result old."""
 
 ABLATIONS: dict[str, tuple[Any, str, Any]] = {
@@ -47,7 +52,7 @@ ABLATIONS: dict[str, tuple[Any, str, Any]] = {
     "lengthening": (scout, "lengthen", lambda scouting: None),
     "doubling": (scout, "STRAIGHT_FACTOR", 1.0),  # the last run, straight to zero, at the very rate of the short ones
     "neighbours": (scout, "NEIGHBOURS", ((1.0, 1.0),)),
-    "averaging": (app, "held_for_means", lambda budget, eval_tokens: 0.0),
+    "averaging": (tuning_at_work, "held_for_means", lambda budget, eval_tokens: 0.0),
 }
 """Step -> (where it is, its name there, what stands in its place)."""
 WRONG_PRIOR = 8.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tunewright.prescribe.values import is_number, show
+from tunewright.prescribe.values import is_number, show, tidy, whole_tenths
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis, Finding
@@ -50,10 +50,14 @@ class Case:
         return next((finding for finding in self.diagnosis.findings if finding.symptom in symptoms), None)
 
     def value(self, key: str) -> Any:
-        """The run's value of a recipe key, None if unknown; a learning rate may come from the logged column."""
-        if key == "learning_rate" and self.config.get(key) is None:
+        """The run's value of a recipe key, None if unknown; a learning rate may come from the logged column, and the
+        epochs from the steps of one."""
+        known = self.config.get(key)
+        if known is None and key == "learning_rate":
             return self._peak_learning_rate()
-        return self.config.get(key)
+        if known is None and key == "num_train_epochs" == self.duration_key:
+            return self._epochs_of_the_curve()
+        return known
 
     def probed(self, probe: str) -> ProbeAnswer | None:
         """The answer of the probe of that name, None when it was not asked."""
@@ -75,7 +79,12 @@ class Case:
             return None
         rates = self.curve.learning_rate.finite().values
         peak = float(rates.max()) if len(rates) else 0.0
-        return peak if peak > 0 else None
+        return tidy(peak) if peak > 0 else None
+
+    def _epochs_of_the_curve(self) -> float | None:
+        if self.curve is None or not self.curve.steps_per_epoch or self.total_steps <= 0:
+            return None
+        return whole_tenths(self.total_steps / self.curve.steps_per_epoch)
 
     @property
     def duration_key(self) -> str:
@@ -94,12 +103,8 @@ class Case:
     @property
     def epochs(self) -> float | None:
         """Epochs run: the recipe's, or those the curve spans; None if neither is known."""
-        known = self.number("num_train_epochs")
-        if known is not None and self.duration_key == "num_train_epochs":
-            return known
-        if self.curve is None or not self.curve.steps_per_epoch:
-            return None
-        return self.total_steps / self.curve.steps_per_epoch
+        ruling = self.duration_key == "num_train_epochs"
+        return self.number("num_train_epochs") if ruling else self._epochs_of_the_curve()
 
     @property
     def total_steps(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.rule import FAMILIES, Family, Move
-from tunewright.prescribe.symptoms import rate_far_above
+from tunewright.prescribe.symptoms import of_validation_alone, rate_far_above
 from tunewright.schema.finding import Finding
 
 UNLIKE = 2.0
@@ -38,6 +38,13 @@ STEPS: dict[str, tuple[str, str]] = {
     ),
 }
 
+JUMP_ROWS = ("data", "look at the rows of the batch where the loss jumps")
+VALIDATION_ROWS = (
+    "val",
+    "look at the validation rows: some have no token to score, with an empty answer or one that max_length cuts off "
+    "(`tunewright check` on that file with --show-mask); in fp16 evaluate in fp32",
+)
+
 # These two do not change what is learned: what the run itself asks for goes with them. Symptom -> families that may.
 CAUTIONS: dict[str, tuple[Family, ...]] = {
     "scale_mismatch": FAMILIES,  # only the printed training loss is another
@@ -63,12 +70,13 @@ def data_moves(case: Case) -> tuple[Move, ...]:
 
 
 def data_faults(case: Case) -> tuple[Finding, ...]:
-    """Findings that blame the data. A spike is one when it stays or returns, or when no rows like the others can have
+    """Findings that blame the data. Evaluations alone that are no numbers are their rows' doing. A spike is one when it stays or returns, or when no rows like the others can have
     made it; one that passes is normal."""
     return tuple(
         finding
         for finding in case.diagnosis.findings
         if finding.symptom in STEPS
+        or of_validation_alone(finding)
         or (finding.symptom == "spike" and (finding.severity != "info" or _of_other_rows(case, finding)))
     )
 
@@ -84,7 +92,7 @@ def _of_other_rows(case: Case, spike: Finding) -> bool:
 
 
 def _step(finding: Finding) -> Move:
-    key, what = STEPS.get(finding.symptom, ("data", "look at the rows of the batch where the loss jumps"))
+    key, what = VALIDATION_ROWS if of_validation_alone(finding) else STEPS.get(finding.symptom, JUMP_ROWS)
     rows = f" (rows {_some(finding.rows)})" if finding.rows else ""
     return Move(key, why=f"{finding.symptom}: {what}{rows}. {finding.why}".strip())
 

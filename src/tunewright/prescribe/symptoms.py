@@ -24,15 +24,22 @@ _RISE = 1.2  # a training loss this many times the first one counts as blown up
 
 
 def blow_up(case: Case) -> Finding | None:
-    """The finding that says the run blew up; None if none, or if "worse than the start" is plain over-fitting.
+    """The finding that says the run blew up; None if none, or if "worse than the start" is plain over-fitting, or
+    the only numbers that broke are evaluations.
 
     An over-fitted run may also end above its start; then the training loss kept falling and the steps were not too
     large, so the over-fitting rules speak instead.
     """
-    finding = case.first(*BLOWN_UP)
+    found = (finding for finding in case.diagnosis.findings if finding.symptom in BLOWN_UP)
+    finding = next((one for one in found if not of_validation_alone(one)), None)
     if finding is not None and finding.symptom == "worse_than_start" and case.has("overfit"):
         return None
     return finding
+
+
+def of_validation_alone(finding: Finding) -> bool:
+    """Whether evaluations are no numbers while the training loss is one: weights that broke would break both."""
+    return finding.symptom == "non_finite" and finding.evidence.get("where") == "eval_loss"
 
 
 def blew_up_early(case: Case, finding: Finding) -> bool:

@@ -34,19 +34,30 @@ def tidy(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+def whole_tenths(epochs: float) -> float:
+    """Epochs as people write them: one decimal, two significant digits below 1.
+
+    >>> whole_tenths(3.61145), whole_tenths(0.3333), whole_tenths(0.0049)
+    (3.6, 0.33, 0.0049)
+    """
+    return round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
+
+
 def scaled(key: str, before: float, factor: float) -> float | int:
     """``before * factor`` as a value that ``key`` can hold: whole where counts are meant, shares below their limit.
 
     A result that is not a positive finite number leaves ``before`` as it is.
 
-    >>> scaled("lora_rank", 4, 2), scaled("num_train_epochs", 8, 0.8), scaled("val_size", 0.4, 2)
-    (8, 6.4, 0.5)
+    >>> scaled("lora_rank", 4, 2), scaled("num_train_epochs", 5, 0.72229), scaled("val_size", 0.4, 2)
+    (8, 3.6, 0.5)
     """
     result = before * factor
     if not math.isfinite(result) or result <= 0:
         return before
     if key in WHOLE:
         return max(1, round(result))
+    if key == "num_train_epochs":
+        return whole_tenths(result)
     # val_size of 1 or more counts rows, and a count is never turned into a share or back
     if key == "val_size" and before >= 1:
         return float(max(1, round(result)))
@@ -61,6 +72,16 @@ def factor_of(before: Any, after: Any) -> float | None:
     4.0
     """
     return tidy(after / before) if is_number(before) and is_number(after) and before else None
+
+
+def as_times(factor: float) -> str:
+    """A factor as people say it, above 0: three significant digits and never an exponent, below 1 as a fraction.
+
+    >>> as_times(10.0), as_times(1 / 3), as_times(1500.4), as_times(1 / 3000), as_times(1.25)
+    ('x10', 'x1/3', 'x1500', 'x1/3000', 'x1.25')
+    """
+    size = float(f"{max(factor, 1 / factor):.3g}")
+    return f"x{size:.15g}" if factor >= 1 else f"x1/{size:.15g}"
 
 
 def show(value: Any) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tunewright.engine.base import Base
+from tunewright.prescribe.values import as_times
 from tunewright.probes.short_runs import OnProgress, ShortRun, short_recipe, short_runs
 from tunewright.schema.probe import ProbeAnswer, ProbeVerdict
 from tunewright.schema.recipe import Recipe
@@ -53,13 +54,13 @@ def probe_rates(
     factors = factors_for(suspect, None if planned_rate is None else planned_rate / recipe.learning_rate)
     constant = {"lr_scheduler_type": "constant", "warmup_steps": WARMUP_STEPS, "max_steps": steps}
     recipes = {
-        _times(factor): short_recipe(recipe, learning_rate=recipe.learning_rate * factor, **constant)
+        as_times(factor): short_recipe(recipe, learning_rate=recipe.learning_rate * factor, **constant)
         for factor in factors
     }
     runs = short_runs(
         base, recipes, train, look_at, what="learning rates", on_progress=on_progress, should_stop=should_stop
     )
-    fell = {factor: runs[_times(factor)].fell for factor in factors}
+    fell = {factor: runs[as_times(factor)].fell for factor in factors}
     factor, verdict = judge_rates(fell)
     tokens = sum(run.tokens for run in runs.values())
     return ProbeAnswer(
@@ -67,7 +68,7 @@ def probe_rates(
         question=f"Is the learning rate {suspect}?",
         verdict=verdict,
         answer=_said(suspect, factor, verdict, runs, recipe, steps),
-        evidence={"fell": {_times(one): _finite(share) for one, share in fell.items()}, "factor": factor},
+        evidence={"fell": {as_times(one): _finite(share) for one, share in fell.items()}, "factor": factor},
         tokens=tokens,
         seconds=time.perf_counter() - began_s,
     )
@@ -107,15 +108,11 @@ def _said(
     figures = f"from {start:.3f} in {steps} steps: {losses}"
     if verdict == "fault":
         return (
-            f"Yes: {_times(factor)} ({recipe.learning_rate * factor:.3g}) does what {_times(1.0)} does not; {figures}"
+            f"Yes: {as_times(factor)} ({recipe.learning_rate * factor:.3g}) does what {as_times(1.0)} does not; {figures}"
         )
     if max(run.fell for run in runs.values()) < MOVED:
         return f"No: the loss moves at none of these rates, so the cause is another; {figures}"
     return f"No: the run's own rate {recipe.learning_rate:.3g} brings the loss down; {figures}"
-
-
-def _times(factor: float) -> str:
-    return f"x{factor:.3g}" if factor >= 1 else f"x1/{1 / factor:.3g}"
 
 
 def _loss(value: float) -> str:

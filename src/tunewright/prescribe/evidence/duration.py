@@ -97,13 +97,13 @@ def _underfit(case: Case) -> tuple[Rung, ...]:
     longer = _longer(case, says, finding.evidence.get("gain_one_more_epoch"))
     calm = not case.has(*UNSTABLE, "spike")
     return (
-        *(back_to_usual(case, says) if calm and rate_far_below(case) else ()),
+        *(back_to_usual(case, says) if (calm and rate_far_below(case)) or rate_far_above(case) else ()),
         *_rank_of_one(case, says),
         *fewer_rows_a_step(case, says),
         *more_rows_a_step(case, says),
         *_few_rows_seen(case, says, finding.evidence.get("gain_one_more_epoch")),
         longer,
-        Rung("LR x 2", says, (Move("learning_rate", 2.0),) if calm else ()),
+        Rung("LR x 2", says, (Move("learning_rate", 2.0),) if calm and not rate_far_above(case) else ()),
         Rung("rank x 2", says, (Move("lora_rank", 2.0),)),
     )
 
@@ -183,7 +183,7 @@ UNDERFIT = Rule(
     source=LORA_WITHOUT_REGRET,
     says="losses are close to straight in the logarithm of the steps, so the gain of more steps can be fitted",
     generalises=(
-        "an LR far below the planned one goes there first, a rank of 1 or 2 to 16, rows a step to the planned ones "
+        "an LR far from the planned one goes there first, a rank of 1 or 2 to 16, rows a step to the planned ones "
         "where they leave under 100 steps, or to eight where they are under four, with epochs for as many steps; then "
         "the planned epochs for a steep run of less than half of them, also where some rows were never seen; then more "
         "epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a fit; "

@@ -6,7 +6,7 @@ import math
 
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.rule import Move, Rung
-from tunewright.prescribe.values import show
+from tunewright.prescribe.values import as_times, show
 
 FEW_ROWS_A_STEP, USUAL_ROWS_A_STEP = 4, 8
 LEAST_STEPS = 100
@@ -17,11 +17,11 @@ RATE_WITH_ROWS = 0.25
 
 def back_to_usual(case: Case, says: str, *with_it: Move) -> tuple[Rung, ...]:
     """The learning rate that such a run is planned with, and moves that go with it; nothing where it is not known."""
-    times, usual = case.times_usual("learning_rate"), case.usual.get("learning_rate")
-    if times is None or usual is None:
+    share, usual = case.times_usual("learning_rate"), case.usual.get("learning_rate")
+    if share is None or usual is None:
         return ()
-    where = f"x{times:.3g}" if times > 1 else f"1/{1 / times:.3g}"
-    why = f"{says}; the LR is {where} of the {show(usual)} that a run of this method and model width is planned with"
+    where = f"{as_times(share)} of the {show(usual)}"
+    why = f"{says}; the LR is {where} that a run of this method and model width is planned with"
     return (Rung("planned LR", why, (*with_it, Move("learning_rate", to=usual, why=why))),)
 
 
@@ -89,4 +89,10 @@ def _batch(case: Case) -> int:
 
 
 def _rows_a_step(case: Case) -> int:
-    return _batch(case) * int(case.number("gradient_accumulation_steps") or 1)
+    """Rows that one optimizer step sees, 0 where that is not known: a log may tell the batch and not how many batches
+    make a step. Then the rows of an epoch and its steps tell."""
+    accumulation = case.number("gradient_accumulation_steps")
+    if accumulation:
+        return _batch(case) * int(accumulation)
+    per_epoch = None if case.curve is None else case.curve.steps_per_epoch
+    return round(case.rows / per_epoch) if case.rows and per_epoch else 0
