@@ -40,10 +40,6 @@ RESULTS = ROOT / "bench" / "results" / "tuner"
 PRODUCT = Path(tw.__file__).parent
 APP = PRODUCT / "app"
 DECIDES = [PRODUCT / "tuner", PRODUCT / "prescribe", APP / "tune.py", APP / "tuning_at_work.py", APP / "blending.py"]
-    PRODUCT / "tuner",
-    PRODUCT / "prescribe",
-    *(PRODUCT / "app" / f"{name}.py" for name in ("tune", "tuning_at_work", "blending")),
-]
 """The code whose change makes a result old."""
 
 ABLATIONS: dict[str, tuple[Any, str, Any]] = {
