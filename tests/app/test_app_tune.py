@@ -97,3 +97,14 @@ def test_ctrl_c_in_a_tuning_names_the_command_that_goes_on(tmp_path: Path) -> No
     assert stopped.value.hint == "tunewright tune rows.jsonl --resume"
     answer = tune(tmp_path, "llama", "messages", goal="eval", resume=True)
     check(answer)
+
+
+def test_a_small_budget_is_spent_on_training_not_on_asking_the_base(tmp_path: Path) -> None:
+    answer = tune(tmp_path, "llama", "messages", budget="3epochs", per_device_train_batch_size=2)
+    folder = Path(answer["report"]).parent
+    assert "forgetting is not measured" in (folder / "decisions.jsonl").read_text()
+    first = answer["runs"][0]
+    assert first["forgetting"] is None
+    assert first["epochs"] >= 1.0
+    spent = answer["tokens"]["train"] + 0.5 * (answer["tokens"]["eval"] - answer["tokens"]["beside"])
+    assert answer["tokens"]["train"] > 0.6 * spent

@@ -316,3 +316,25 @@ def test_any_values_under_messages_give_rows_or_faults(
     file = read_rows(path)
     broken = [number for fault in file.faults if fault.fault == "broken_row" for number in fault.rows]
     assert sorted([row.number for row in file.rows] + broken) == list(range(1, len(values) + 1))
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_objects_one_right_after_the_other_are_rows(
+    tmp_path: Path, name: str, indent: int | None, between: str
+) -> None:
+    rows = [{"instruction": f"Q{n}", "output": f"A{n}"} for n in range(30)]
+    path = tmp_path / name
+    path.write_text(between.join(json.dumps(row, indent=indent) for row in rows))
+    found = read_rows(path)
+    assert found.faults == ()
+    assert [(row.number, row.prompt, row.answer) for row in found.rows[::29]] == [(1, "Q0", "A0"), (30, "Q29", "A29")]
+
+
+def test_json_that_breaks_off_names_its_line_and_a_command_that_shows_it(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('[{"instruction": "Q",\n"output": "A"},\n{"instruction": "Q"')
+    with pytest.raises(DataError, match=r"rows\.json, line 3: not JSON") as caught:
+        read_rows(path)
+    assert caught.value.hint == f"python -m json.tool {path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -146,3 +147,60 @@ def test_a_cleaned_file_keeps_calls_tools_and_thoughts(tmp_path: Path, write: Ma
 def test_refusals_in_other_languages(answer: str, refuses: bool) -> None:
     row = Row(1, (Message("user", "?"), Message("assistant", answer)))
     assert bool(refusals([row])) == refuses
+
+
+# --- answers of weight 0 ---------------------------------------------------------------------------------------------
+
+
+def two_answers(*weights: Any) -> dict[str, Any]:
+    said = [{"role": "assistant", "content": f"Answer {n}.", "weight": weight} for n, weight in enumerate(weights, 1)]
+    return {"messages": [turn for answer in said for turn in ({"role": "user", "content": "Ask?"}, answer)]}
+
+
+@pytest.mark.parametrize("template", ["chatml", "marked"])
+@pytest.mark.parametrize(
+    ("weights", "loss_on", "trained"),
+    [
+        ((1, 1), "assistant", [True, True]),
+        ((0, 1), "assistant", [False, True]),
+        ((1, 0), "assistant", [True, False]),
+        ((0, 1), "last_assistant", [False, True]),
+    ],
+)
+def test_an_answer_of_weight_0_is_shown_and_not_trained_on(
+    make_tokenizer: Make, write: Make, template: str, weights: tuple[int, int], loss_on: str, trained: list[bool]
+) -> None:
+    tokenizer = make_tokenizer(template)
+    rows = read_rows(write([two_answers(*weights)])).rows
+    encoded = encode_rows(rows, tokenizer, loss_on=loss_on, max_length=500)
+    assert encoded.faults == ()
+    (row,) = encoded.rows
+    targets = tokenizer.decode(row.ids[row.supervised])
+    assert ["Answer 1." in targets, "Answer 2." in targets] == trained
+    assert "Answer 1." in tokenizer.decode(row.ids)
+
+
+@pytest.mark.parametrize("template", ["chatml", "marked"])
+def test_a_row_whose_answers_all_have_weight_0_is_named(make_tokenizer: Make, write: Make, template: str) -> None:
+    rows = read_rows(write([two_answers(1, 1), two_answers(0, 0), two_answers(0, 1)])).rows
+    encoded = encode_rows(rows, make_tokenizer(template), max_length=500)
+    assert [row.number for row in encoded.rows] == [1, 3]
+    assert encoded.unsupervised == (2,)
+    (fault,) = encoded.faults
+    assert (fault.fault, fault.rows) == ("no_supervised_token", (2,))
+    assert fault.why == "every answer that would be trained on has weight 0 (row 2)"
+
+
+def test_a_pair_of_weight_0_without_a_template_is_not_trained_on(make_tokenizer: Make, write: Make) -> None:
+    tokenizer = copy.deepcopy(make_tokenizer("chatml"))  # the one that is made is shared
+    tokenizer.chat_template = None
+    rows = read_rows(write([two_answers(1), two_answers(0)])).rows
+    encoded = encode_rows(rows, tokenizer, loss_on="completion", max_length=500)
+    assert ([row.number for row in encoded.rows], encoded.unsupervised) == ([1], (2,))
+
+
+def test_a_weight_goes_with_the_turn_into_what_is_written_of_it() -> None:
+    (_, answer) = turns(two_answers(0)["messages"], "messages")
+    assert answer.as_dict() == {"role": "assistant", "content": "Answer 1.", "weight": 0}
+    (asked_, answered) = turns(two_answers(1)["messages"], "messages")
+    assert (asked_.fields, answered.fields) == ("", "")

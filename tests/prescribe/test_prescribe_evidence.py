@@ -16,6 +16,7 @@ from tunewright.prescribe.prescribe import prescribe, resolve
 from tunewright.prescribe.rule import is_step
 from tunewright.schema.curve import Series
 from tunewright.schema.errors import UsageError
+from tunewright.schema.finding import Abstention
 
 KNOB_FAMILY = {
     "learning_rate": "stability",
@@ -364,3 +365,72 @@ def test_lists_from_a_file_and_tuples_from_a_recipe_are_the_same_setting():
     tried = past("run-2", 0.7, num_train_epochs=9.0, lora_target=["q_proj", "v_proj"])
     prescription = prescribe(case("underfit", config=config, made=curve(falling), history=(tried,)))
     assert one(prescription).key == "learning_rate"
+
+
+# --- what cannot be told is not kept ---------------------------------------------------------------------------------
+
+
+def untold(made, kind="trainer_state"):
+    given = case(made=made)
+    abstained = (Abstention("no_learning", "the change of the loss is within its noise", 0.02),)
+    read = replace(given.diagnosis, abstained=abstained, source=replace(given.diagnosis.source, kind=kind))
+    return replace(given, diagnosis=read)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "says"),
+    [
+        (curve(lambda step: 2.31), "trainer_state", "eval_on_start"),
+        (curve(), "trainer_state", "hold rows out (val_size 0.1)"),
+        (curve(), "tunewright", "tunewright next log.csv --probe"),
+    ],
+)
+def test_a_run_that_may_have_learned_nothing_is_not_kept(made, kind, says):
+    prescription = prescribe(untold(made, kind))
+    assert not prescription.keep
+    assert not prescription.changes
+    assert says in prescription.why
+    assert "within its noise" in prescription.why
+
+
+def test_evaluations_that_fell_settle_that_it_learned():
+    assert prescribe(untold(curve(lambda step: 2.3 - 0.005 * step))).keep
+
+
+@pytest.mark.parametrize(
+    ("loss", "epochs", "held", "looked"), [(0.03, 10, False, True), (0.3, 10, False, False), (0.03, 1, False, False)]
+)
+def test_a_very_low_training_loss_without_validation_asks_for_validation_rows(loss, epochs, held, looked):
+    prescription = prescribe(case(loss=loss, config={"num_train_epochs": float(epochs)}, made=curve(epochs=epochs)))
+    assert prescription.keep is not looked
+    assert [(change.key, is_step(change)) for change in prescription.changes] == [("val_size", True)] * looked
+    if looked:
+        assert "JSON" in prescription.why
+        guide = next(voice for voice in prescription.disagreements if "guide.decision_tree" in voice)
+        assert "num_train_epochs 10 -> 8" in guide
+        assert "held-out rows" in guide
+
+
+@pytest.mark.parametrize(("where", "key"), [({"where": "eval_loss"}, "val"), ({"first_step": 50}, "learning_rate")])
+def test_evaluations_alone_that_are_no_numbers_send_to_the_validation_rows(where, key):
+    prescription = prescribe(case(finding("non_finite", (3, 100), **where), made=curve(turning)))
+    assert prescription.changes[0].key == key
+    if key == "val":
+        assert len(prescription.changes) == 1
+        assert "empty answer" in prescription.changes[0].why
+        assert not any("learning_rate" in voice for voice in prescription.disagreements)
+
+
+@pytest.mark.parametrize(("epochs", "after"), [(5.0, 3.6), (1.0, 0.72), (0.3, 0.22)])
+def test_epochs_are_cut_to_a_decimal(epochs, after):
+    # 130 of 180 steps are 0.7222 of them
+    rising = curve(lambda step: 0.6 + 0.0001 * (step - 130) ** 2, evals=range(13, 181, 13), total=180)
+    change = one(prescribe(case("overfit", made=rising, config={**GUIDE_CONFIG, "num_train_epochs": epochs})))
+    assert (change.key, change.after) == ("num_train_epochs", after)
+
+
+def test_epochs_that_only_the_curve_tells_are_the_value_before():
+    change = one(prescribe(case("overfit", made=curve(turning, epochs=5), config={})))
+    assert (change.before, change.after, change.factor) == (5.0, 2.0, 0.4)
+    steps = one(prescribe(case("overfit", made=curve(turning, epochs=5), config={"max_steps": 100})))
+    assert (steps.key, steps.after) == ("max_steps", 40)

@@ -280,3 +280,38 @@ def test_series_of_a_probe_are_not_needed_where_nothing_was_probed():
     zero = Series.of((step, 0.0) for step in range(1, 101))
     prescription = prescribe(case("weights_not_updating", made=curve(lambda step: 2.0, grad_norm=zero)))
     assert all(is_step(change) for change in prescription.changes)
+
+
+# --- what a log does not tell ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "after"),
+    [
+        (None, {"learning_rate": 5e-5}),  # two rows at once, and nobody says how many batches make a step
+        (80, {"gradient_accumulation_steps": 4}),  # 40 steps an epoch of 80 rows: two rows a step
+        (640, {"learning_rate": 5e-5}),  # sixteen rows a step
+    ],
+)
+def test_rows_a_step_are_not_raised_where_the_accumulation_is_unknown(rows, after):
+    config = {"per_device_train_batch_size": 2, "learning_rate": 1e-4}
+    given = case("oscillation", made=curve(turning, total=120, epochs=3), config=config, rows=rows)
+    assert values(prescribe(given)) == after
+
+
+@pytest.mark.parametrize(("rate", "after"), [(33 * PLANNED, {"learning_rate": PLANNED}), (2 * PLANNED, None)])
+def test_underfitting_far_above_the_planned_rate_goes_back_to_it_before_rows_and_epochs(rate, after):
+    given = asked(
+        "underfit",
+        rate=rate,
+        made=curve(falling),
+        usual={"learning_rate": PLANNED, "num_train_epochs": 30.0},
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=1,
+    )
+    assert values(prescribe(given)) == (after or {"gradient_accumulation_steps": 4, "num_train_epochs": 20.0})
+
+
+def test_factors_are_said_as_plain_numbers():
+    assert "the LR is x1/3000 of the 5e-4" in prescribe(asked("no_learning", rate=PLANNED / 3000)).changes[-1].why
+    assert "the LR is x2500 of the 5e-4" in prescribe(asked("divergence", rate=2500 * PLANNED)).changes[-1].why

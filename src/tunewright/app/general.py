@@ -36,6 +36,11 @@ MOST_TOKENS = 96
 """Longest answer of the base that is asked for."""
 
 
+def probe_tokens(tokens_per_row: float, evaluations: int) -> float:
+    """Tokens that the forgetting probe forwards at most: asking the base for its rows, and so many looks at them."""
+    return PROBE_ROWS * (MOST_TOKENS + evaluations * tokens_per_row)
+
+
 @dataclass
 class General:
     """Asks the base when something is needed and remembers its answers.

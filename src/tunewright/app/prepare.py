@@ -85,11 +85,12 @@ def prepare_settings(
 ) -> Prepared:
     """The same from recipe keys; the rest of the request (preset, task, VRAM) still counts."""
     read = read_data(given, request, on_progress=on_progress)
-    look = f"tunewright check {shlex.quote(str(given['data']))} --model {shlex.quote(str(given['model']))}"
+    look = check_command(given)
     if refuse_faults:
         refuse(read.check, str(given["data"]), look)
     if not read.train.rows:
-        raise DataError(f"{given['data']}: no training rows: nothing can be planned", hint=look)
+        why = "; ".join(f"{fault.fault}: {fault.why}" for fault in read.check.faults if fault.severity == "error")
+        raise DataError(f"{given['data']}: no training rows, nothing can be planned: {why or 'none left'}", hint=look)
     plan = make_plan(
         read.facts,
         read.model,
@@ -103,6 +104,18 @@ def prepare_settings(
     if plan.recipe.replay is not None and plan.recipe.replay.data != "general":
         replay_rows_from_file(Path(plan.recipe.replay.data))  # said now, before a run folder is made for nothing
     return Prepared(**vars(read), plan=plan, past=past)
+
+
+def check_command(given: Mapping[str, Any]) -> str:
+    """The ``check`` that reads the same rows in the same way, so that it shows the same faults."""
+    named = [f"--{key} {shlex.quote(str(given[key]))}" for key in ("model", "val") if given.get(key)]
+    read = {key: given[key] for key in ("test", "template", *READING_KEYS) if given.get(key) is not None}
+    settings = [f"--set {key}={shlex.quote(str(one))}" for key, one in read.items() if not _is_usual(key, one)]
+    return " ".join(["tunewright check", shlex.quote(str(given["data"])), *named, *settings])
+
+
+def _is_usual(key: str, value: Any) -> bool:
+    return bool(Recipe.model_fields[key].default == value)
 
 
 def read_data(

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunewright.app.blending import blend_runs
 from tunewright.app.exam import Examined, examine_run, questions_for
+from tunewright.app.general import probe_tokens
 from tunewright.app.prepare import Prepared
 from tunewright.app.probed_run import RunProbes
 from tunewright.app.report import report
@@ -28,12 +29,15 @@ from tunewright.schema import jsonio
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.blend import Blend, held_for_means
-from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.budget import FORWARD_WEIGHT, Budget, Spent
 from tunewright.tuner.order import Order
+from tunewright.tuner.prices import MOST_EVALS
 from tunewright.tuner.scout import Scouted, scout
 from tunewright.tuner.scouting import Setting
 from tunewright.tuner.tuning import PLANNED, Goal, Outcome, Step, Tuning, choose, tune
 
+MOST_PROBE_SHARE = 0.25
+"""Of a budget, what measuring forgetting may cost; a small budget is better spent on training."""
 NOTHING = Learned("", (), Spent(), {})
 """What comes of no domain text."""
 
@@ -59,11 +63,8 @@ class TuningAtWork:
         self.parent: Step | None = None
         self._show_plan()
         self.tell(f"budget: {self.budget.said}")
-        # forgetting is measured on answers, which raw text does not train
-        probed = self.goal == "balanced" and self.first.recipe.stage == "sft"
-        self.runs = TuningRuns(
-            self.folder, self.first, self.watch, probed=probed, slots=slots_for(self.first), promise=self._promise
-        )
+        slots, probed = slots_for(self.first), self._forgetting_is_measured()
+        self.runs = TuningRuns(self.folder, self.first, self.watch, probed=probed, slots=slots, promise=self._promise)
         self.held = held_for_means(self.budget, self.runs.prices().eval_tokens)
         self.budget = replace(self.budget, tokens=self.budget.tokens - self.held)
         self.probes = RunProbes(self.first, self.runs.base, self.watch).start()
@@ -72,6 +73,19 @@ class TuningAtWork:
         self.tell(f"stopped: {tuning.stopped_because}")
         examined = self._exam(tuning)
         return self._finish(tuning, examined, sealed, time.perf_counter() - started_s)
+
+    def _forgetting_is_measured(self) -> bool:
+        """On answers, which raw text does not train; not where the probe would take the budget from the training."""
+        if self.goal != "balanced" or self.first.recipe.stage != "sft":
+            return False
+        price = FORWARD_WEIGHT * probe_tokens(self.first.tokens_per_row, MOST_EVALS)
+        if price <= MOST_PROBE_SHARE * self.budget.tokens:
+            return True
+        self.tell(
+            f"forgetting is not measured while runs train: that could take {price:,.0f} of the budget's "
+            f"{self.budget.tokens:,.0f} tokens; the exam asks the old skills at the end"
+        )
+        return False
 
     def _blended(self, tuning: Tuning) -> Tuning:
         """The tuning after its runs were averaged, where that is better than the best of them."""

@@ -18,6 +18,8 @@ def steps_per_epoch(epochs: Series) -> float | None:
     20.0
     >>> steps_per_epoch(Series.of([(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)]))
     2.0
+    >>> steps_per_epoch(Series.of([(100, 0), (200, 1), (300, 2)]))
+    100.0
     """
     good = (epochs.steps > 0) & np.isfinite(epochs.values) & (epochs.values >= 0)
     steps, values = epochs.steps[good].astype(float), epochs.values[good]
@@ -26,4 +28,6 @@ def steps_per_epoch(epochs: Series) -> float | None:
     changes = np.flatnonzero(np.diff(values) > 0) + 1
     if np.all(values == np.floor(values)) and len(changes) < len(steps) - 1:  # a counter
         return float(median(np.diff(steps[changes]))) if len(changes) > 1 else None
+    if values[0] == 0 and np.all(np.diff(values) == 1):  # a counter from 0 with one line an epoch
+        return float(steps[-1] / (values[-1] + 1))
     return float(steps[-1] / values[-1]) if values[-1] > 0 else None

@@ -13,6 +13,7 @@ from tunewright.data.across import faults_across
 from tunewright.data.alike import near_duplicates
 from tunewright.data.dataset import Dataset
 from tunewright.data.faults import Fault, Part, merged, whole_fault
+from tunewright.data.row_faults import is_one_word
 from tunewright.data.rows import Row
 from tunewright.data.text_faults import encoding_fault, secret_fault
 from tunewright.data.tokens import Encoded
@@ -119,7 +120,7 @@ def check_rows(data: Dataset, train: Encoded, val: Encoded | None = None, test: 
         truncated_share=_share("truncated", faults, rows),
         stop_share=1 - _share("no_stop_token", faults, rows),
         prompt_masked=not any(fault.fault == "prompt_not_masked" for fault in faults),
-        one_word_answers=sum(row.text is None and len(row.answer.split(maxsplit=1)) == 1 for row in rows),
+        one_word_answers=sum(row.text is None and is_one_word(row.answer) for row in rows),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -55,11 +56,27 @@ def _json_lines(path: Path, content: bytes) -> tuple[str, list[Record]]:
     # one line after the other, as all of them would be the file once more
     lines = (line.removesuffix(b"\n") for line in io.BytesIO(content.removeprefix(_UTF8_BOM)))
     records = [_json_line(number, line) for number, line in enumerate(lines, 1) if line and not line.isspace()]
-    if content.removeprefix(_UTF8_BOM).lstrip()[:1] in (b"[", b"{") and not any(record.value for record in records):
-        # a whole document under the name of lines: a list, or one object over many lines
+    if content.removeprefix(_UTF8_BOM).lstrip()[:1] in (b"[", b"{") and records[0].value is None:
+        # a whole document under the name of lines: a list, or objects over many lines
         with suppress(orjson.JSONDecodeError, DataError):
             return "json", _json_records(path, orjson.loads(content.removeprefix(_UTF8_BOM)))
+        if joined := _joined(content):
+            return "json", joined
     return "jsonl", records
+
+
+def _joined(content: bytes) -> list[Record]:
+    """The objects of a file that holds one right after the other, over as many lines as each takes; nothing where it
+    holds anything else."""
+    with suppress(ValueError, RecursionError):
+        text, place, found, decoder = content.decode("utf-8-sig").strip(), 0, [], json.JSONDecoder()
+        while place < len(text):
+            value, place = decoder.raw_decode(text, place)
+            found.append(value)
+            while place < len(text) and text[place].isspace():
+                place += 1
+        return [_record(number, value) for number, value in enumerate(found, 1)]
+    return []
 
 
 def _json_line(number: int, line: bytes) -> Record:
@@ -88,7 +105,9 @@ def _json(path: Path, content: bytes) -> tuple[str, list[Record]]:
         name, records = _json_lines(path, content)  # many files named .json hold one object a line
         if any(record.value for record in records):
             return name, records
-        raise DataError(f"{path}: not JSON: {error.msg}; expected a list of objects") from None
+        line = content.count(b"\n", 0, error.pos) + 1
+        hint = f"python -m json.tool {path}"
+        raise DataError(f"{path}, line {line}: not JSON: {error.msg}; expected a list of objects", hint=hint) from None
     return "json", _json_records(path, whole)
 
 

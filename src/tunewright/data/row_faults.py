@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 from tunewright.data.faults import Fault, make_fault
 from tunewright.data.rows import Row
 
+# Scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, kana, bopomofo, Han and its extensions.
+# Source: Unicode Standard Annex 14, line breaking (2024), classes SA, ID and CJ.
+_NO_SPACES = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+_LONGEST_WORD = 4
+"""Characters: of such scripts a text this short may be a single word, as "positive" is two in Chinese."""
 ROLES = ("system", "user", "assistant", "tool")
 
 
@@ -33,6 +42,16 @@ def role_fault(row: Row) -> str:
         return "a system turn after the first turn"
     twice = [role for role, after in pairwise(turns) if role == after and role != "tool"]
     return f"two {twice[0]!r} turns in a row" if twice else ""
+
+
+def is_one_word(text: str) -> bool:
+    """Whether a text is a single word, by the script it is written in; an empty one is none.
+
+    >>> is_one_word("yes"), is_one_word("yes, it is"), is_one_word("正面"), is_one_word("渡船早上六点出发。")
+    (True, False, True, False)
+    """
+    words = text.split(maxsplit=1)
+    return len(words) == 1 and len(_NO_SPACES.findall(words[0])) <= _LONGEST_WORD
 
 
 def row_faults(rows: Sequence[Row]) -> tuple[Fault, ...]:

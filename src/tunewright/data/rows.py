@@ -17,6 +17,7 @@ class Message:
     """One turn. role: "system", "user", "assistant" or "tool" (other words are kept and reported as a fault).
 
     fields: what else templates read of a turn (``tool_calls``, ``reasoning_content``, ...), as JSON; empty for nothing.
+    Among them ``"weight": 0``, which OpenAI's format writes at an answer that is shown and not trained on.
 
     >>> Message("assistant", "", '{"tool_calls": [{"type": "function", "function": {"name": "clock"}}]}').called
     ('clock',)
@@ -44,6 +45,11 @@ class Message:
     def called(self) -> tuple[str, ...]:
         """Names of the tools that the turn calls."""
         return tuple(call["function"]["name"] for call in self._more.get("tool_calls", ()))
+
+    @property
+    def trained(self) -> bool:
+        """Whether the turn, if it is an answer, is one to train on: False where its weight is 0."""
+        return not self.fields or self._more.get("weight") != 0
 
     @property
     def thinks(self) -> bool:

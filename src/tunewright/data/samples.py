@@ -38,7 +38,7 @@ class Sampler:
     def samples(self, rows: Sequence[Row]) -> tuple[list[Sample], dict[int, str]]:
         """Texts and spans in the order of the rows; and the rows the template does not fit."""
         if self.template is None:
-            return [self.raw(row) for row in rows], {}
+            return [self.raw(row) for row in rows if row.text is not None or row.messages[row.last_answer].trained], {}
         chats = [row for row in rows if row.text is None]
         if self.loss_on == "all":
             made, mismatched = self.template.whole(chats)

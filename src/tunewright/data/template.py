@@ -69,7 +69,8 @@ class ChatTemplate:
         """Samples of chat rows in order, and why the template does not fit a row (number -> reason).
 
         A template that rewrites earlier turns (drops their thinking, say) makes several samples of one row, each as
-        the model would see that turn when asked: an answer is only trained on in the form it will be produced.
+        the model would see that turn when asked: an answer is only trained on in the form it will be produced. A row
+        whose answers all have weight 0 gives none.
         """
         build = self._marked if self.marks else self._measured
         return build(rows, last_only)
@@ -117,15 +118,30 @@ class ChatTemplate:
             if lost or not spans:
                 reasons[row.number] = lost or "the template's {% generation %} marks enclose no answer"
                 continue
-            samples.append(Sample(row.number, text, spans[-1:] if last_only else spans, spans[-1][1]))
+            trained = _trained_spans(row, spans, last_only)
+            if trained is None:
+                reasons[row.number] = "some answers have weight 0, and the template's marks do not tell which"
+            elif trained:
+                samples.append(Sample(row.number, text, trained, spans[-1][1]))
         return samples, reasons
 
 
 def _answers(row: Row, last_only: bool) -> list[int]:
-    """Indices of the assistant turns to train on."""
-    if last_only:
-        return [row.last_answer]
-    return [index for index, message in enumerate(row.messages) if message.role == "assistant"]
+    """Indices of the assistant turns to train on; none where all of them have weight 0."""
+    last = row.last_answer
+    asked = [last] if last_only else [at for at, message in enumerate(row.messages) if message.role == "assistant"]
+    return [at for at in asked if row.messages[at].trained]
+
+
+def _trained_spans(row: Row, spans: tuple[Span, ...], last_only: bool) -> tuple[Span, ...] | None:
+    """Of the marked answers those to train on; None where some have weight 0 and the marks do not tell which."""
+    answers = [message.trained for message in row.messages[: row.last_answer + 1] if message.role == "assistant"]
+    if all(answers):
+        return spans[-1:] if last_only else spans
+    if len(answers) != len(spans):
+        return None
+    kept = list(zip(spans, answers, strict=True))[-1 if last_only else 0 :]
+    return tuple(span for span, is_trained in kept if is_trained)
 
 
 def _mismatch(row: Row, turn: int, prompt: str, full: str) -> str:

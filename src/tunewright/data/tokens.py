@@ -157,6 +157,8 @@ class _Made:
         """Render, tokenise and mask some rows."""
         samples, mismatched = sampler.samples(rows)
         self.mismatched |= mismatched
+        made = {sample.number for sample in samples} | mismatched.keys()
+        self.silent |= {row.number: _WEIGHT_0 for row in rows if row.number not in made}
         self.marking.look(rows, samples, self.tokenizer)
         tokenised = _tokenised([sample.text for sample in samples], self.tokenizer)
         for sample, (ids, offsets) in zip(samples, tokenised, strict=True):
@@ -221,6 +223,9 @@ def _mask(offsets: Offsets, sample: Sample) -> NDArray[np.bool_]:
         supervised[offsets.span(sample.text, span)] = True
     supervised[:1] = False
     return supervised
+
+
+_WEIGHT_0 = "every answer that would be trained on has weight 0"
 
 
 def _why_silent(length: int, supervised: NDArray[np.bool_], max_length: int) -> str:

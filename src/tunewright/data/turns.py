@@ -76,7 +76,9 @@ def _turn(turn: Any, column: str) -> Message:
     calls = _calls(turn)
     fields = {name: sound_text(turn, name) for name in _KEPT if turn.get(name)}
     content = _content(turn, what, may_lack=role == "assistant")
-    return Message(role, content, _json({**({"tool_calls": calls} if calls else {}), **fields}))
+    more = {"tool_calls": calls} if calls else {}
+    not_trained = {"weight": 0} if role == "assistant" and turn.get("weight") == 0 else {}
+    return Message(role, content, _json({**more, **fields, **not_trained}))
 
 
 def _content(turn: Mapping[str, Any], name: str, *, may_lack: bool) -> str:

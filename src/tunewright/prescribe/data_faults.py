@@ -70,8 +70,8 @@ def data_moves(case: Case) -> tuple[Move, ...]:
 
 
 def data_faults(case: Case) -> tuple[Finding, ...]:
-    """Findings that blame the data. Evaluations alone that are no numbers are their rows' doing. A spike is one when it stays or returns, or when no rows like the others can have
-    made it; one that passes is normal."""
+    """Findings that blame the data. Evaluations alone that are no numbers are their rows' doing. A spike is one when
+    it stays or returns, or when no rows like the others can have made it; one that passes is normal."""
     return tuple(
         finding
         for finding in case.diagnosis.findings

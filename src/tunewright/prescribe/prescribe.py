@@ -22,6 +22,7 @@ from tunewright.prescribe.guide import GUIDE_RULES
 from tunewright.prescribe.history import failed_trial, from_history, from_record, good_trial
 from tunewright.prescribe.rule import FAMILIES, Proposal, Rule, describe_changes, direction, is_step
 from tunewright.prescribe.sources import title
+from tunewright.prescribe.symptoms import untold_learning
 from tunewright.prescribe.values import show
 from tunewright.schema.errors import UsageError
 from tunewright.schema.prescription import Change, Option, Prescription
@@ -136,7 +137,8 @@ def _prescription(
 ) -> Prescription:
     overruled = tuple(_disagreements(case, policy, chosen, voices))
     if chosen is None or chosen.keep:
-        keep = case.diagnosis.health not in {"sick", "unknown"} or chosen is not None
+        fine = case.diagnosis.health not in {"sick", "unknown"} and (bool(notes) or not untold_learning(case))
+        keep = fine or chosen is not None
         return Prescription(keep, (), _why_nothing(case, policy, chosen, notes, keep), overruled)
     changes = tuple(_with_history(case, chosen))
     notes = [*notes, *filter(None, [good_trial(case, changes)])]
@@ -165,6 +167,8 @@ def _why_nothing(case: Case, policy: Policy, chosen: Proposal | None, notes: lis
     elif not keep and case.diagnosis.health == "unknown":
         because = "; ".join(finding.why for finding in case.diagnosis.findings) or "there is too little in this log"
         reasons = [f"this run cannot be judged: {because}"]
+    elif not keep and case.diagnosis.health != "sick":
+        reasons = [untold_learning(case)]
     else:
         reasons = [f"no finding asks for a change; {case.eval_story()}"]
         if policy == "evidence" and not case.has_eval and case.final_loss is not None:
@@ -208,6 +212,8 @@ def _overruled_because(case: Case, policy: Policy, chosen: Proposal | None, rule
         small = _gain_within_noise(case, voice)
         return f"not followed: {small}" if small else f"not followed: {case.eval_story()}"
     if chosen.changes and all(is_step(change) for change in chosen.changes):
+        if chosen.rule.endswith("bands"):
+            return "it waits: only held-out rows tell what was learned by heart"
         return "it waits: faults of the data come before any knob"
     followed = _RULES[policy]
     if rule in followed and policy == "evidence":

@@ -7,6 +7,7 @@ import numpy as np
 from tunewright.doctor.detectors.spike import spikes_of
 from tunewright.doctor.view import View
 from tunewright.prescribe.case import Case
+from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.values import is_number
 from tunewright.schema.finding import Finding
 
@@ -66,6 +67,28 @@ def rate_far_above(case: Case) -> bool:
     times = case.times_usual("learning_rate")
     far = FAR_ABOVE_FULL if case.value("method") == "full" else FAR_ABOVE
     return times is not None and times > far
+
+
+def untold_learning(case: Case) -> str:
+    """Why it cannot be told whether the run learned anything, and what would tell; "" when that is not open.
+
+    Evaluations after training began may settle it too: a fall of more than their noise is learning.
+    """
+    because = next((one.because for one in case.diagnosis.abstained if one.symptom == "no_learning"), "")
+    if not because or _evaluations_fell(case):
+        return ""
+    tell = "evaluate before the first step too (eval_on_start of the Trainer)"
+    if not case.has_eval:
+        tell = "hold rows out (val_size 0.1) and evaluate before the first step too (eval_on_start of the Trainer)"
+    if case.diagnosis.source.kind == "tunewright":
+        tell = f"tunewright next {case.diagnosis.source.path} --probe"
+    return f"whether this run learned anything cannot be told: {because}; what would tell: {tell}"
+
+
+def _evaluations_fell(case: Case) -> bool:
+    if case.curve is None or len(case.evals) < 2:
+        return False
+    return float(case.evals.values[0] - case.evals.values[-1]) > (least_gain(case.curve) or 0.0)
 
 
 def rate_as_planned(case: Case) -> bool:

@@ -107,9 +107,8 @@ def _said(
     start = next(iter(runs.values())).before
     figures = f"from {start:.3f} in {steps} steps: {losses}"
     if verdict == "fault":
-        return (
-            f"Yes: {as_times(factor)} ({recipe.learning_rate * factor:.3g}) does what {as_times(1.0)} does not; {figures}"
-        )
+        taken = f"{as_times(factor)} ({recipe.learning_rate * factor:.3g})"
+        return f"Yes: {taken} does what {as_times(1.0)} does not; {figures}"
     if max(run.fell for run in runs.values()) < MOVED:
         return f"No: the loss moves at none of these rates, so the cause is another; {figures}"
     return f"No: the run's own rate {recipe.learning_rate:.3g} brings the loss down; {figures}"

@@ -30,7 +30,8 @@ LONGER_BAR = 1.25
 """Runs are not made longer than this past the length at which decay branches turned."""
 
 
-NEIGHBOURS = ((1.0, 1.0), (1.4, 1.0), (1.0, 1.4), (0.7, 1.0))
+LONGER = 1.4
+NEIGHBOURS = ((1.0, 1.0), (1.4, 1.0), (1.0, LONGER), (0.7, 1.0))
 """(rate, epochs) of the last run and of those beside it, as factors; as many as the rest of the budget pays for."""
 
 
@@ -81,7 +82,7 @@ def _arrived(scouting: Scouting) -> Scouted:
     if scouting.turned and "lora_rank" not in scouting.setting.given and first.lora_rank >= RANK_FACTOR:
         # a low rank learns by heart later, so where longer runs brought no more it may be the better bound; last,
         # because beside the other runs it won 1 of 7 times on five models
-        recipes.append(recipes[2].changed(lora_rank=first.lora_rank // RANK_FACTOR))
+        recipes.append(_last_recipe(scouting, 1.0, LONGER).changed(lora_rank=first.lora_rank // RANK_FACTOR))
     changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
     scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
     orders = [scouting.whole(recipe, why, number) for number, recipe in enumerate(recipes)]

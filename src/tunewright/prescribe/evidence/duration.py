@@ -9,7 +9,7 @@ from tunewright.prescribe.case import Case
 from tunewright.prescribe.evidence.area import cut_to_lowest, never_decays
 from tunewright.prescribe.evidence.usual import back_to_usual, fewer_rows_a_step, more_rows_a_step, planned_epochs
 from tunewright.prescribe.fit import fit_log_steps, least_gain
-from tunewright.prescribe.guide.bands import Band, band_of
+from tunewright.prescribe.guide.bands import SWEET_LOW, Band, band_of
 from tunewright.prescribe.guide.blocks import fewer_epochs
 from tunewright.prescribe.guide.final_loss import tree_rungs
 from tunewright.prescribe.rule import Move, Rule, Rung
@@ -196,8 +196,10 @@ UNDERFIT = Rule(
 def _bands(case: Case) -> tuple[Rung, ...]:
     loss = case.final_loss
     finding = case.first("underfit", "memorising")
-    if case.has_eval or loss is None or finding is None or case.has("prefix_log"):
+    if case.has_eval or loss is None or case.has("prefix_log"):
         return ()
+    if finding is None:
+        return _perhaps_by_heart(case, loss)
     band = band_of(loss)
     weak = (
         f"weak evidence, as no evaluation loss was measured: {finding.symptom} ({finding.why}) and the final training "
@@ -206,6 +208,20 @@ def _bands(case: Case) -> tuple[Rung, ...]:
     if not _agree(finding.symptom, band):
         return (Rung("keep", weak, keep=True),)
     return tuple(Rung(rung.label, weak, rung.moves, rung.keep) for rung in tree_rungs(case))
+
+
+def _perhaps_by_heart(case: Case, loss: float) -> tuple[Rung, ...]:
+    """A look, not a knob, at a training loss that rows seen more than once reach by heart: answers with little choice
+    reach it soundly."""
+    epochs = case.epochs
+    if epochs is None or epochs <= 1 or loss >= SWEET_LOW:
+        return ()
+    says = (
+        f"a training loss of {show(loss)} after {show(epochs)} epochs is often rows learned by heart, though answers "
+        "with little choice (labels, JSON) come as low: without validation rows it cannot be told; hold out rows "
+        "(val_size 0.1) before this recipe is used again"
+    )
+    return (Rung("validation rows", says, (Move("val_size", why=says),)),)
 
 
 def _agree(symptom: str, band: Band) -> bool:
@@ -219,7 +235,7 @@ BANDS = Rule(
     says="the guide's bands of the final training loss, where no evaluation loss exists",
     generalises=(
         "weak evidence: the level of a training loss also depends on the data, so the bands only act together with a "
-        "finding that points the same way"
+        "finding that points the same way; below 0.2 after more than one epoch validation rows are asked for"
     ),
     ask=_bands,
 )

@@ -20,7 +20,10 @@ DATA = Rule(
     family="data",
     source=G3,
     says="template, mapping, masks, leaks and labels are put right before any knob",
-    generalises="every data fault found becomes a step on the data; no value is changed",
+    generalises=(
+        "every data fault found becomes a step on the data; no value is changed; evaluations alone that are no numbers "
+        "are a fault of the validation rows"
+    ),
     ask=_data,
 )
 
