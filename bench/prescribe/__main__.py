@@ -55,13 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results = {
             "split": given.split,
             "cases": len(cases),
-            "seeds": given.seeds,
             "runs": given.runs,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             "machine": machine(),
             "healthy": {"keep": keep.to_json(), "keep or longer": keep_or_longer.to_json()},
             "references": references.to_json(),
-            "policies": as_json(found),
+            "policies": as_json(found, given.seeds),
         }
         write(results, given.split)
     print(policies_table(found), end="\n\n")
@@ -72,9 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write(results: dict[str, Any], name: str) -> None:
-    """What is known so far: a policy takes long, and the bench may be stopped between two."""
+    """What is known so far: a policy takes long, and the bench may be stopped between two. Other policies that were
+    asked about as many cases, for as many runs, stay as they are."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    path = RESULTS / f"{name}.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    if all(known.get(key) == results[key] for key in ("cases", "runs")):
+        results = {**results, "policies": {**known["policies"], **results["policies"]}}
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def told_to_keep(runs: Sequence[Labelled]) -> tuple[Count, Count]:

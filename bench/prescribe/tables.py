@@ -79,9 +79,10 @@ def _rate(count: Count) -> str:
     return "-" if not count.of else f"{100 * count.rate:.0f} % ({count.right}/{count.of})"
 
 
-def as_json(found: dict[str, list[Followed]]) -> dict[str, Any]:
+def as_json(found: dict[str, list[Followed]], seeds: int) -> dict[str, Any]:
     return {
         name: {
+            "seeds": seeds,
             "measures": {key: count.to_json() for key, count in counts(followed).items()},
             "cases": [_case(one) for one in followed],
         }

@@ -53,3 +53,11 @@ def test_what_is_no_tuning_is_refused(tmp_path: Path) -> None:
         explain_tuning(runs_dir=tmp_path)
     with pytest.raises(UsageError, match="not a tuning"):
         explain_tuning(tmp_path)
+
+
+def test_a_mean_that_is_kept_is_named_with_its_runs(tmp_path: Path) -> None:
+    path = tuning(tmp_path, "tune-1", 1000.0)
+    about = json.loads((path / "tuning.json").read_text())
+    about["best"]["blend"] = {"names": ["run-1", "run-4"], "eval_loss": 0.5, "forgetting": None}
+    (path / "tuning.json").write_text(json.dumps(about))
+    assert "kept     r/run-1/blend, the mean of run-1, run-4, validation loss 0.5" in story_text(explain_tuning(path))

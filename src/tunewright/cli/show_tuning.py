@@ -17,10 +17,16 @@ def story_text(story: Mapping[str, Any]) -> str:
         lines += hanging(f"{_clock(decision['seconds']):>8}  ", decision["text"], width())
     best = story["best"]
     if best:
-        lines += ["", f"kept     {best['adapter']}, validation loss {figure(best['eval_loss'])}"]
+        lines += ["", f"kept     {best['run']}{_averaged(best)}, validation loss {figure(best['eval_loss'])}"]
     if not story["stopped_because"]:
         lines += ["", "It has not ended: tunewright tune ... --resume goes on."]
     return "\n".join(lines)
+
+
+def _averaged(best: Mapping[str, Any]) -> str:
+    """What of the kept run is to be used, where that is not its own best."""
+    mean = best.get("blend")
+    return f"/blend, the mean of {', '.join(mean['names'])}" if mean else ""
 
 
 def _clock(seconds: float) -> str:
