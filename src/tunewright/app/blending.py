@@ -22,7 +22,7 @@ def blend_runs(
 ) -> tuple[Blend | None, Tuning]:
     """The mean that is kept in the best run's folder, None when no mean is better, and the tuning with its tokens.
 
-    A tuning that is resumed finds the one it kept.
+    A tuning that is resumed measures the same means again, and comes to the same one.
     """
     best = Run(folder.path / tuning.best.outcome.name)
     others = [step.outcome.name for step in candidates(tuning.steps, tuning.best)]

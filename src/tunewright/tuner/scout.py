@@ -81,7 +81,7 @@ def _arrived(scouting: Scouting) -> Scouted:
     first, why = recipes[0], _reason(scouting)
     if scouting.turned and "lora_rank" not in scouting.setting.given and first.lora_rank >= RANK_FACTOR:
         # a low rank learns by heart later, so where longer runs brought no more it may be the better bound; last,
-        # because beside the other runs it won 1 of 7 times on five models
+        # because beside the other runs it won 1 of 5 times, on three models
         recipes.append(_last_recipe(scouting, 1.0, LONGER).changed(lora_rank=first.lora_rank // RANK_FACTOR))
     changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
     scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")

@@ -31,9 +31,9 @@ PLANNED = "the planned first run"
 LEAST_SHARE = 0.5
 """A run is cut to fit the budget down to this share of its epochs, not further."""
 LEAST_LAST_SHARE = 0.25
+"""With less than this share of the last run's epochs left, the best of the short runs is kept instead."""
 MOST_NOISE_SHARE = 0.05
 """A short run's few evaluations tell its noise badly: never more than this share of its loss is taken for it."""
-"""With less than this share of the last run's epochs left, the best of the short runs is kept instead."""
 OWN = "Tunewright's own rule (2026)"
 STRAIGHT = ("linear", "cosine")
 """Schedules that fall to zero over the whole run."""
