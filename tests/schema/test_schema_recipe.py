@@ -40,10 +40,10 @@ def test_keys_are_the_published_ones() -> None:
     published = (
         "model stage method data val test val_size template loss_on max_length packing per_device_train_batch_size "
         "per_device_eval_batch_size gradient_accumulation_steps num_train_epochs max_steps learning_rate "
-        "lr_scheduler_type lr_floor lr_step_size lr_step_gamma decay_share warmup_steps warmup_ratio weight_decay "
-        "max_grad_norm optim adam_beta1 adam_beta2 lora_rank lora_alpha lora_dropout lora_target modules_to_save "
-        "init_adapter precision gradient_checkpointing logging_steps eval_steps save_steps early_stopping_patience "
-        "report_to seed replay"
+        "lr_scheduler_type lr_floor lr_step_size lr_step_gamma decay_share average_share warmup_steps warmup_ratio "
+        "weight_decay max_grad_norm optim adam_beta1 adam_beta2 lora_rank lora_alpha lora_dropout lora_target "
+        "modules_to_save init_adapter precision gradient_checkpointing logging_steps eval_steps save_steps "
+        "early_stopping_patience report_to seed replay"
     )
     assert set(KEYS) == set(published.split())
 

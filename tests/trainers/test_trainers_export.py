@@ -97,6 +97,7 @@ recipes = st.fixed_dictionaries(
         ),
         "lr_floor": floats(0, 1),
         "decay_share": floats(0, 1),
+        "average_share": floats(0, 1),
         "warmup_steps": st.integers(0, 50),
         "weight_decay": floats(0, 1),
         "max_grad_norm": floats(0, 10),
@@ -156,12 +157,18 @@ def test_every_key_of_a_recipe_is_translated_carried_by_the_rows_or_named_as_los
     ours = {key for entry in tool.table for key in entry.ours}
     named = {"lr_step_size", "lr_step_gamma"}  # of the schedule step, which is named with both
     assert set(KEYS) - ours - set(ROW_KEYS) - named <= {one.key for one in tool.lost(everything())}
-    assert {one.key for one in tool.lost(everything())} >= {"lr_scheduler_type", "replay", "test"}
+    assert {one.key for one in tool.lost(everything())} >= {"lr_scheduler_type", "average_share", "replay", "test"}
 
 
 def everything() -> Recipe:
     return Recipe(
-        model="m", data="d", lr_scheduler_type="step", replay={"share": 0.2}, test="t.jsonl", init_adapter="a"
+        model="m",
+        data="d",
+        lr_scheduler_type="step",
+        average_share=0.3,
+        replay={"share": 0.2},
+        test="t.jsonl",
+        init_adapter="a",
     )
 
 

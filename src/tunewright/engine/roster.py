@@ -109,12 +109,14 @@ class Roster:
         Parameters, optimizer state, cursor, counts and best so far are the trunk's: with the same rows and rates up
         to here (an absolute warm-up, a stable phase) it becomes what the separate run would be. Its folder gets the
         trunk's metrics and a checkpoint at once. It goes before others that wait. Returns its index.
-        Raises UsageError for another rank, alpha or target than the trunk's.
+        Raises UsageError for another rank, alpha or target than the trunk's, or another share of steps to average.
         """
         trunk = self.find(index)
         ours, theirs = trunk.fitting.spec, fit(self.base, job.recipe).spec
         if (ours.rank, ours.scale, ours.layers) != (theirs.rank, theirs.scale, theirs.layers):
             raise UsageError("a branch has its trunk's lora_rank, lora_alpha and lora_target")
+        if job.recipe.average_share != trunk.job.recipe.average_share:
+            raise UsageError("a branch has its trunk's average_share")
         slot = self._slot(job)
         slot.carried = self._seats.carry(trunk.seat) if trunk.carried is None else dict(trunk.carried)
         slot.follow(trunk)

@@ -1,7 +1,7 @@
 """The rows of a pack and of its optimizer, and how a slot sits down in one and carries its numbers away.
 
-What a slot carries ("params", "m", "v", "updates") has the columns of the slot alone, [1, P]: it fits any pack that has
-room for it, and is what a checkpoint holds. Moments of SGD have no columns.
+What a slot carries ("params", "m", "v", "updates", and "mean" where it averages) has the columns of the slot alone,
+[1, P]: it fits any pack that has room for it, and is what a checkpoint holds. Moments of SGD have no columns.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from tunewright.engine.averaging import RunningMeans
 from tunewright.engine.base import Base
 from tunewright.engine.export import load_adapter, save_full, save_peft
 from tunewright.engine.optimizer import FlatOptimizer, SlotRates
@@ -42,6 +43,7 @@ class Seats:
         )
         for row, fitting in enumerate(fittings):
             self._go_on_from(row, fitting)
+        self.means = RunningMeans(self.pack.params_KP, [recipe.average_share for recipe in recipes])
 
     @property
     def K(self) -> int:
@@ -53,6 +55,7 @@ class Seats:
             self.pack.assign(row, fitting.spec)
         self.optimizer.assign(row, SlotRates.of(recipe))
         self._go_on_from(row, fitting)
+        self.means.begin(row, recipe.average_share)
 
     def _go_on_from(self, row: int, fitting: Fitting) -> None:
         if fitting.init is not None:
@@ -64,6 +67,7 @@ class Seats:
             return
         self.pack.select(order)
         self.optimizer.select(order, self.pack.params_KP, self.pack.grads_KP)
+        self.means.select(order, self.pack.params_KP)
 
     def params(self, row: int) -> torch.Tensor:
         """The row's parameters in its own columns, [1, P]: a view where those are the pack's."""
@@ -71,8 +75,15 @@ class Seats:
 
     def tensors(self, row: int) -> Carried:
         """Everything of a row that makes its next step; views where its columns are the pack's."""
-        moments = {name: self._cut(row, tensor) for name, tensor in self.optimizer.state().items() if name != "updates"}
-        return {"params": self.params(row), **moments, "updates": self.optimizer.updates_K[row : row + 1]}
+        buffers = {"params": self.pack.params_KP, **self.optimizer.state()}
+        if self.averages(row) and self.means.means_KP is not None:
+            buffers["mean"] = self.means.means_KP
+        updates_1 = buffers.pop("updates")[row : row + 1]
+        return {**{name: self._cut(row, tensor) for name, tensor in buffers.items()}, "updates": updates_1}
+
+    def averages(self, row: int) -> bool:
+        """Whether what is measured and kept of the row is the mean of its weights along its way."""
+        return bool(self.means.shares[row])
 
     def shapes(self, row: int) -> dict[str, torch.Size]:
         return {name: tensor.shape for name, tensor in self.tensors(row).items()}
@@ -89,6 +100,8 @@ class Seats:
                 tensor[row] = carried[name][0]
             else:
                 self._paste(row, carried[name], tensor)
+        if self.averages(row) and self.means.means_KP is not None:
+            self._paste(row, carried["mean"], self.means.means_KP)
 
     def put(self, row: int, params_1P: torch.Tensor) -> None:
         """Give a row other parameters."""

@@ -48,15 +48,19 @@ class Session(Roster):
         return any(slot.evaluation_due() for slot in self.slots)
 
     def evaluate(self) -> None:
-        """Look at every slot that is due, all in one forward pass; log; keep parameters that are the best so far."""
+        """Look at every slot that is due, all in one forward pass; log; keep parameters that are the best so far.
+
+        Of a slot that averages, it is the mean that is looked at and kept.
+        """
         due = [slot for slot in self.slots if slot.evaluation_due()]
         self._write_lines(due)
-        val = measure(self._seats.pack, due, lambda slot: slot.val)
-        probe = measure(self._seats.pack, due, lambda slot: slot.probe)
-        for slot in due:
-            with alone(slot):
-                if slot.failure is None and slot.note_evaluation(val.get(slot), probe.get(slot)):
-                    slot_files.keep_best(slot, self._seats)
+        with self._seats.means.shown([slot.seat for slot in due]):
+            val = measure(self._seats.pack, due, lambda slot: slot.val)
+            probe = measure(self._seats.pack, due, lambda slot: slot.probe)
+            for slot in due:
+                with alone(slot):
+                    if slot.failure is None and slot.note_evaluation(val.get(slot), probe.get(slot)):
+                        slot_files.keep_best(slot, self._seats)
 
     # --- training ---------------------------------------------------------------------------------------------
 
@@ -69,6 +73,7 @@ class Session(Roster):
         loss_K, windows = step
         rates = [slot.learning_rate() for slot in self.slots]
         norm_K = self._seats.optimizer.update(rates, loss_K)
+        self._seats.means.take([slot.state.step + 1 for slot in self.slots])
         lines = [slot.note_step(window, rate) for slot, window, rate in zip(self.slots, windows, rates, strict=True)]
         self._unread.append((lines, torch.stack([loss_K.double(), norm_K])))
         self._write_lines([slot for slot in self.slots if slot.lines_due()])

@@ -32,7 +32,8 @@ def restore(slot: Slot, seats: Seats) -> None:
         slot.state.take(found.state)
         slot.saved_step = found.step
         seats.load(slot.seat, found.tensors)
-        slot.best_1P = found.tensors.get("best", found.tensors["params"]).clone()
+        newest_1P = found.tensors.get("mean", found.tensors["params"])
+        slot.best_1P = found.tensors.get("best", newest_1P).clone()
         write_best(slot, seats)  # a kill may have come between a newer best/ and its checkpoint
     slot.emit({"resumed_at": slot.state.step})
 
@@ -49,7 +50,7 @@ def write_best(slot: Slot, seats: Seats) -> None:
     run = slot.job.run
     if run is None:
         return
-    if slot.state.best_step == slot.state.step:
+    if slot.state.best_step == slot.state.step and not seats.averages(slot.seat):
         write_folder(run.best, lambda folder: seats.write(slot.seat, folder))
         return
     with seats.holding(slot.seat, slot.best_1P):

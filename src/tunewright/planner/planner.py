@@ -65,6 +65,7 @@ RULES: Mapping[str, Rule] = {
     "lr_step_size": plain.lr_step_size,
     "lr_step_gamma": plain.lr_step_gamma,
     "decay_share": run_length.decay_share,
+    "average_share": run_length.average_share,
     "weight_decay": plain.weight_decay,
     "max_grad_norm": plain.max_grad_norm,
     "adam_beta1": plain.adam_beta1,

@@ -87,6 +87,7 @@ class Recipe(_Strict):
     lr_step_size: Count = Field(1000, description="steps between two drops (step)")
     lr_step_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.9, description="factor at each drop (step)")
     decay_share: Share = Field(0.2, description="last share of the run in which wsd decays")
+    average_share: Share = Field(0.0, description="the mean of this last share of weights is measured and kept; 0: off")
     warmup_steps: Annotated[int, Field(ge=0)] | None = Field(None, description="steps in which the rate rises from 0")
     warmup_ratio: Share | None = Field(None, description="share of all steps; not together with warmup_steps")
     weight_decay: NonNegative = Field(0.0, description="share of each weight taken off per step, x learning rate")

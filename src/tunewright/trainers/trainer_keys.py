@@ -202,6 +202,9 @@ def lost(recipe: Recipe) -> tuple[Lost, ...]:
         found += [Lost("lr_scheduler_type", "step", effect)]
     if recipe.lr_scheduler_type == "reduce_lr_on_plateau" and recipe.warmup_steps:
         found += [Lost("warmup_steps", recipe.warmup_steps, "that schedule has no warm-up there: full rate at once")]
+    if recipe.average_share:
+        effect = "no mean of the weights is made: what is kept are the weights of one step"
+        found += [Lost("average_share", recipe.average_share, effect)]
     if recipe.replay is not None:
         effect = "the rows hold no general answers: old skills may be lost"
         found += [Lost("replay", f"{recipe.replay.data} {recipe.replay.share}", effect)]
