@@ -153,7 +153,7 @@ def test_without_room_for_a_last_run_the_best_short_one_is_kept() -> None:
     assert "too little is left for a last run" in tuning.stopped_because
 
 
-def test_runs_are_not_made_longer_than_branches_were_seen_to_help() -> None:
+def test_runs_are_not_made_longer_than_was_seen_to_help() -> None:
     def still_falling(name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome:
         return runner()(name, recipe.changed(num_train_epochs=1.0), changes, why)
 
@@ -161,7 +161,7 @@ def test_runs_are_not_made_longer_than_branches_were_seen_to_help() -> None:
     assert free.steps[1].changes[0].key == "num_train_epochs"
     bound, _ = go(still_falling, longest=1.0)
     assert len(bound.steps) == 1
-    assert "decay branches turned" in bound.stopped_because
+    assert "the loss turned before" in bound.stopped_because
 
 
 def test_a_run_that_turned_at_a_high_rate_is_made_again_with_its_area_under_the_rate() -> None:

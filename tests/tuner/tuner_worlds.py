@@ -14,7 +14,7 @@ from tunewright.schema.curve import Curve, Series
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Spent
-from tunewright.tuner.order import Order, fork_step
+from tunewright.tuner.order import Order
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.ranking import RowLosses
 from tunewright.tuner.scout import STRAIGHT_FACTOR
@@ -51,13 +51,13 @@ class World:
     noise: float = 0.002
     made: list[list[Order]] = field(default_factory=list)
 
-    def loss(self, recipe: Recipe, step: int, total: int) -> float:
+    def loss(self, recipe: Recipe, step: int) -> float:
         """Loss after ``step`` steps: falls as a power of the steps, costs what the rate is off, and what it overdid."""
         rate = recipe.learning_rate / (STRAIGHT_FACTOR if recipe.lr_scheduler_type == "linear" else 1.0)
         off = 0.05 * math.log2(rate / self.best_rate) ** 2
-        annealed = recipe.lr_scheduler_type == "linear" or step > fork_step(total)
+        settled = recipe.lr_scheduler_type == "linear" or recipe.average_share > 0
         late = max(0.0, step / PER_EPOCH - self.turns_at)
-        return 0.3 + 2.5 * (1 + step / 10) ** -0.7 + off + 0.08 * late + (0.0 if annealed else 0.05)
+        return 0.3 + 2.5 * (1 + step / 10) ** -0.7 + off + 0.08 * late + (0.0 if settled else 0.05)
 
     def __call__(self, orders: Sequence[Order]) -> list[Outcome]:
         self.made.append(list(orders))
@@ -67,9 +67,9 @@ class World:
         recipe = order.recipe
         total = total_steps(recipe, ROWS)
         steps = np.arange(1, total + 1)
-        loss = np.array([self.loss(recipe, step, total) for step in steps])
+        loss = np.array([self.loss(recipe, step) for step in steps])
         evals = np.array(sorted(evaluation_steps(recipe, total, PER_EPOCH)))
-        eval_loss = np.array([3.0 if step == 0 else self.loss(recipe, step, total) for step in evals])
+        eval_loss = np.array([3.0 if step == 0 else self.loss(recipe, step) for step in evals])
         if recipe.learning_rate > self.breaks_above:
             loss[10:] = math.nan
             loss, steps, evals, eval_loss = loss[:20], steps[:20], evals[:1], eval_loss[:1]

@@ -163,6 +163,7 @@ class TuningAtWork:
             changes=scouted.changes,
             why=scouted.why,
             longest=scouted.longest,
+            narrowest=self.first.model.narrowest,
             tell=self.tell,
             on_step=self.write,
         )

@@ -17,7 +17,7 @@ from tunewright.schema.errors import UsageError
 from tunewright.schema.plan import Stage
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent
-from tunewright.tuner.order import Order, fork_step, stable_then_decay
+from tunewright.tuner.order import Order, held
 from tunewright.tuner.rungs import Rung
 from tunewright.tuner.stages import TRIAL_SHARE, TRIAL_STEPS, Verdict, domain_pays
 from tunewright.tuner.tuning import Step, fit_to_budget
@@ -109,7 +109,7 @@ def _train(domain: Domain, runs: TuningRuns, budget: Budget) -> tuple[Run, Spent
 def _trial(planned: Recipe, run: Run, runs: TuningRuns) -> tuple[tuple[Step, ...], Verdict]:
     """The same short run on the instructions, from the base and from the domain adapter."""
     prices = runs.prices()
-    short = stable_then_decay(
+    short = held(
         planned,
         learning_rate=planned.learning_rate,
         total=TRIAL_STEPS,
@@ -121,7 +121,7 @@ def _trial(planned: Recipe, run: Run, runs: TuningRuns) -> tuple[tuple[Step, ...
     for number, init in enumerate((None, str(run.best)), start=1):
         why = f"{TRIAL_STEPS} steps on the instructions {'after the domain text' if init else 'alone'}"
         recipe = short.changed(init_adapter=init)
-        order = Order(f"run-{number}", recipe, "trial", (), why, kept_at=(fork_step(TRIAL_STEPS),))
+        order = Order(f"run-{number}", recipe, "trial", (), why, kept_at=(TRIAL_STEPS,))
         steps.append(Step(runs.make([order])[0], (), why, None, "trial"))
     alone, after = (Rung(step, short.learning_rate, TRIAL_STEPS) for step in steps)
     return tuple(steps), domain_pays(after, alone)

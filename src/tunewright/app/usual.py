@@ -11,11 +11,12 @@ from tunewright.planner.batch import effective_batch_for
 from tunewright.planner.learning_rate import PRIOR_ALPHA, first_run
 from tunewright.planner.run_length import epochs_for
 from tunewright.schema.errors import TunewrightError
+from tunewright.schema.facts import ModelFacts
 
 
 def usual_settings(config: Mapping[str, Any], rows: int | None, *, ours: bool) -> dict[str, float]:
-    """``learning_rate``, ``num_train_epochs`` and ``rows_a_step`` that the planner starts such a run with; empty where
-    it cannot know.
+    """``learning_rate``, ``num_train_epochs`` and ``rows_a_step`` that the planner starts such a run with, and
+    ``narrowest``, the smaller side of the model's narrowest layer; empty where it cannot know.
 
     ``ours``: the run was trained here, so its model lies in a folder or in the local cache; of a foreign log only a
     folder on this machine is looked at. Nothing is fetched.
@@ -25,19 +26,23 @@ def usual_settings(config: Mapping[str, Any], rows: int | None, *, ours: bool) -
     if rows and stage == "sft":
         usual["num_train_epochs"] = epochs_for(rows)
         usual["rows_a_step"] = effective_batch_for(rows, usual["num_train_epochs"])
-    width = _width(str(config.get("model") or ""), ours=ours)
+    model = _model(str(config.get("model") or ""), ours=ours)
+    if model is None:
+        return usual
+    if model.narrowest is not None:
+        usual["narrowest"] = model.narrowest
     method = config.get("method")
-    if width is not None and method in ("lora", "qlora", "full"):
+    if method in ("lora", "qlora", "full"):
         alpha = float(config.get("lora_alpha") or PRIOR_ALPHA)
-        usual["learning_rate"] = first_run(method, width, alpha=alpha, stage=stage)
+        usual["learning_rate"] = first_run(method, model.hidden_size, alpha=alpha, stage=stage)
     return usual
 
 
-def _width(model: str, *, ours: bool) -> int | None:
-    """The model's width; None where it is not at hand."""
+def _model(model: str, *, ours: bool) -> ModelFacts | None:
+    """The model's shape; None where it is not at hand."""
     try:
         if not model or not (ours or Path(resolve_model(model)).is_dir()):
             return None
-        return model_facts(model, fetch=False).hidden_size
+        return model_facts(model, fetch=False)
     except (TunewrightError, ModuleNotFoundError):
         return None

@@ -103,8 +103,7 @@ def rank_for(data: DataFacts, model: ModelFacts) -> int:
     """The smallest of 16, 32, 64 that holds the need, 64 at most, never above the narrowest layer."""
     needed = rank_needed(data, model)
     rank = next((rank for rank in RANKS if rank >= needed), RANKS[-1])
-    narrowest = min((min(pair) for pair in model.linear_in_out), default=rank)
-    return min(rank, power_of_two_below(narrowest))
+    return min(rank, power_of_two_below(model.narrowest or rank))
 
 
 def lora_rank(draft: Draft) -> PlannedValue:

@@ -28,7 +28,7 @@ class Case:
     record        : rule -> loss after / loss before of each run it led to earlier, whatever the data
     probes        : answers of the probes that were run on this run's own rows and model
     usual         : recipe keys and the values such a run is planned with (model, method, rows), and ``rows_a_step``;
-                    empty when unknown
+                    ``narrowest``: the smaller side of its narrowest layer; empty when unknown
     out_of_memory : the run ended because the device's memory was full
     """
 

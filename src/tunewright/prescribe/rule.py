@@ -111,6 +111,9 @@ class Rule:
         else:
             # the recipe is not known: the change can only be told as a factor
             return Change(key, None, None, move.factor, why, self.name, self.source, move.predicted)
+        if key == "lora_rank" and case.usual.get("narrowest", after) < after:
+            after = int(case.usual["narrowest"])  # a product of a higher rank says nothing that this one could not
+            factor = factor_of(before, after)
         if after == before:
             return None
         return Change(key, before, after, factor, why, self.name, self.source, move.predicted)

@@ -43,6 +43,11 @@ class ModelFacts:
     linear_in_out: tuple[tuple[int, int], ...]
     bytes_per_weight: float
 
+    @property
+    def narrowest(self) -> int | None:
+        """The smaller side of the narrowest of these layers: no rank above it says more. None without any."""
+        return min((min(pair) for pair in self.linear_in_out), default=None)
+
     def lora_parameters(self, rank: int) -> int:
         """Trainable numbers of a LoRA of this rank on every linear layer: rank x (in + out), summed."""
         return rank * sum(n_in + n_out for n_in, n_out in self.linear_in_out)

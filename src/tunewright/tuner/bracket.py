@@ -50,7 +50,7 @@ def bracket_rates(scouting: Scouting) -> list[float]:
 
 
 def _probes(scouting: Scouting, rates: Sequence[float], steps: int) -> list[Order]:
-    why = f"probing the learning rate: {steps} steps on the same batches, decayed to zero at the end"
+    why = f"probing the learning rate: {steps} steps on the same batches, the mean of the weights measured"
     return [scouting.order("probe", rate, steps, why, number=number) for number, rate in enumerate(rates)]
 
 
@@ -60,7 +60,7 @@ def bracket(scouting: Scouting, steps: int) -> None:
     scouting.warmup = _warmup(scouting, steps)
     scouting.tell(
         f"probing learning rates {listed(rates)}: {steps} steps each ({steps / scouting.per_epoch:.2g} epochs), side "
-        "by side on the same batches, each decayed to zero, because only annealed losses compare"
+        "by side on the same batches; what is compared is the mean of their weights, as settled as after a decay"
     )
     scouting.run(_probes(scouting, rates, steps))
     mind_old_skills(scouting)

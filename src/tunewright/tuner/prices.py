@@ -11,9 +11,9 @@ from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import FORWARD_WEIGHT
 from tunewright.tuner.tuning import Costs
 
-EVAL_SHARE = 0.1
-"""Evaluations of a scouting run may cost this share of its training, at half weight."""
-MOST_EVALS = 6
+EVAL_SHARE = 0.15
+"""Looks at a scouting run may cost this share of its training, at half weight."""
+MOST_EVALS = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Prices:
         return steps_per_epoch(rows_with_replay(self.rows, recipe), recipe.effective_batch_size)
 
     def eval_every(self, recipe: Recipe, own_steps: int) -> int:
-        """Steps between the evaluations of a scouting run that trains ``own_steps``: as many as 10 % of it pay for."""
+        """Steps between the evaluations of a scouting run that trains ``own_steps``: as many as 15 % of it pay for."""
         train = own_steps * recipe.effective_batch_size * self.tokens_per_row
         affordable = EVAL_SHARE * train / max(1.0, FORWARD_WEIGHT * self.eval_tokens)
         return max(1, math.ceil(own_steps / min(MOST_EVALS, max(1.0, affordable))))

@@ -1,7 +1,7 @@
-"""Short runs compared: by their annealed losses, on the same validation rows, never by the loss of a trunk.
+"""Short runs compared: by the losses of their settled weights, on the same validation rows.
 
-A high rate looks worse before its decay and better after it, so only runs that have decayed are compared. Two of them
-are measured on the same rows, so their difference has a far smaller error than either loss.
+A high rate looks worse than it is while the weights wander, so what is compared are the means of the weights along the
+way. Two runs are measured on the same rows, so their difference has a far smaller error than either loss.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BAR_SHARE = 0.005
 
 @dataclass(frozen=True)
 class Rung:
-    """An annealed run at one rate. ``loss``: at its end; infinite when it was cut short or its numbers broke."""
+    """A short run at one rate. ``loss``: at its end; infinite when it was cut short or its numbers broke."""
 
     step: Step
     rate: float
@@ -44,7 +44,7 @@ class Rung:
 
 
 def leader(rungs: Sequence[Rung]) -> Rung:
-    """The lowest annealed loss; of equal ones the lower rate, which keeps better over a longer run."""
+    """The lowest loss; of equal ones the lower rate, which keeps better over a longer run."""
     return min(rungs, key=lambda rung: (rung.loss, rung.rate))
 
 

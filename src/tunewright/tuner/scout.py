@@ -27,7 +27,7 @@ of the bundled size, no more than the same on three others tried; so the middle,
 RANK_FACTOR = 8
 """How much lower the rank is that is tried beside the last run; a pack holds ranks up to this factor apart."""
 LONGER_BAR = 1.25
-"""Runs are not made longer than this past the length at which decay branches turned."""
+"""Runs are not made longer than this past the length at which the loss of a trunk turned."""
 
 
 LONGER = 1.4
@@ -41,7 +41,7 @@ class Scouted:
 
     first   : the recipe of the last run, still to be made; with what makes it differ from the plan
     steps   : the runs that were made, whole ones among them when there was room for several at once
-    longest : epochs past which decay branches brought no more; None when none turned
+    longest : epochs past which longer runs brought no more; None when none turned
     """
 
     first: Recipe
@@ -125,7 +125,7 @@ def _last_rate(scouting: Scouting) -> tuple[float, float]:
 def _reason(scouting: Scouting) -> str:
     rate, factor = _last_rate(scouting)
     epochs = f"{scouting.target_epochs:.3g} epochs"
-    length = "where the branches turned" if scouting.turned else "as planned, no branch had turned"
+    length = "where the loss turned" if scouting.turned else "as planned, no loss had turned"
     if scouting.replay:
         return f"rate {figure(rate)}, no higher because old skills are at stake; {epochs}, {length}"
     twice = f", times {factor:g} because it falls all the way to zero" if factor != 1 else ""

@@ -12,16 +12,17 @@ from tunewright.prescribe.guide.ladders import REPLAY_SHARE
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe, Replay
 from tunewright.tuner.budget import Budget, Spent
-from tunewright.tuner.order import Maker, Order, fork_step, kept_between, stable_then_decay, total_for
+from tunewright.tuner.order import Maker, Order, held
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.rungs import Rung, leader
 from tunewright.tuner.tuning import BUDGET_MARGIN, OWN, Goal, Step, choose, verdict
 
 PLANNED_SHARE = 0.5
 """The last run is planned to train on this share of a budget's tokens, general rows and evaluations not counted."""
-LAST_SHARE: dict[Goal, float] = {"balanced": 0.8, "eval": 0.5}
-"""The most of the budget that is set aside for the last run while its length is only planned. Facts are still being
-learned by heart when the evaluation loss has long been flat, so more of it where the exam counts too."""
+LAST_SHARE: dict[Goal, float] = {"balanced": 0.8, "eval": 0.0}
+"""The most of the budget that is set aside for the last run while its length is only planned. Where the evaluation loss
+is all that counts the short runs are as good as a last one, at any moment. Facts are still being learned by heart when
+that loss has long been flat, so most of it where the exam counts too."""
 KILLS = ("non_finite", "divergence", "worse_than_start")
 """Symptoms that end a short run: what is left of it would say nothing."""
 
@@ -139,7 +140,7 @@ class Scouting:
 
     def order(self, phase: str, rate: float, total: int, why: str, *, number: int = 0, start: int = 0) -> Order:
         """A run of ``total`` steps that trains from ``start`` on; ``number``: its place in the round."""
-        recipe = stable_then_decay(
+        recipe = held(
             self.recipe,
             learning_rate=rate,
             total=total,
@@ -149,26 +150,16 @@ class Scouting:
         )
         changes = (*changes_between(self.setting.planned, recipe, why, f"tuner.{phase}"), *self.replay)
         name = f"run-{len(self.steps) + 1 + number}"
-        return Order(name, recipe, phase, changes, why, kept_at=(fork_step(total),), ends_on=KILLS)
+        return Order(name, recipe, phase, changes, why, kept_at=(total,), ends_on=KILLS)
 
     def longer(self, phase: str, rung: Rung, total: int, number: int = 0) -> Order:
-        """The same run, longer: it begins where the shorter one began to decay."""
+        """The same run, longer: it begins where the shorter one ended."""
         if self.outdated(rung):
             why = f"{figure(rung.rate)} for {total} steps with general rows mixed in"
             return self.order(phase, rung.rate, total, why, number=number)
-        start = fork_step(rung.total)
-        why = f"{rung.name} goes on from step {start} to {total} steps in all"
-        order = self.order(phase, rung.rate, total, why, number=number, start=start)
-        kept = (*kept_between(rung.total, total), fork_step(total))
-        return replace(order, after=rung.name, at_step=start, kept_at=kept, ends_on=(*KILLS, "overfit"))
-
-    def branch(self, trunk: Rung, step: int) -> None:
-        """A decay of its own from a step that ``trunk`` kept, when there is room for it."""
-        total = total_for(step)
-        order = self.order("branch", trunk.rate, total, f"a decay branch of {trunk.name} from step {step}", start=step)
-        order = replace(order, after=trunk.name, at_step=step)
-        if self.fits([order], last_epochs=total / self.per_epoch):
-            self.run([order])
+        why = f"{rung.name} goes on from step {rung.total} to {total} steps in all"
+        order = self.order(phase, rung.rate, total, why, number=number, start=rung.total)
+        return replace(order, after=rung.name, at_step=rung.total, ends_on=(*KILLS, "overfit"))
 
     def affordable(self, orders: Sequence[Order]) -> Sequence[Order]:
         """The first of these that the rest of the budget pays for, with nothing set aside any more."""
@@ -219,7 +210,7 @@ def came(rung: Rung) -> str:
         return f"{rung.name}: {verdict(rung.step)}"
     head = f"{rung.name}: {figure(rung.rate)} for {rung.total} steps"
     if rung.whole and math.isfinite(rung.loss):
-        return f"{head}, annealed loss {rung.loss:.4f}"
+        return f"{head}, loss of the mean {rung.loss:.4f}"
     return f"{head} was ended after step {rung.step.outcome.curve.last_step}: {rung.step.outcome.stopped_because}"
 
 

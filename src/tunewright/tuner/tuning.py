@@ -68,7 +68,7 @@ class Outcome:
 class Step:
     """One run of the tuning with what led to it: the changes, their reason, and what they were expected to give.
 
-    ``phase``: what the tuning was doing: probe, race, trunk, branch or run.
+    ``phase``: what the tuning was doing: probe, race, trunk or run.
     """
 
     outcome: Outcome
@@ -115,6 +115,7 @@ def tune(
     changes: tuple[Change, ...] = (),
     why: str = PLANNED,
     longest: float | None = None,
+    narrowest: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
     on_step: Callable[[tuple[Step, ...], Step], None] = lambda steps, best: None,
 ) -> Tuning:
@@ -126,6 +127,7 @@ def tune(
              there is a whole run among them, the series begins with its reading instead of with ``first``
     changes, why : what makes ``first`` differ from the plan
     longest : epochs past which runs were seen to bring no more; None: not known
+    narrowest : the smaller side of the model's narrowest layer, above which no rank goes; None: not known
     tell   : gets one line of plain text for every decision
     on_step : gets all steps and the best one after each run
     """
@@ -143,7 +145,7 @@ def tune(
             tell(describe(steps[-1], choose(steps, goal)))
         best, made = choose(steps, goal), False
         tried = choose(tuple(step for step in steps if step.phase == "run"), goal)
-        prescription = prescribe(case_of(steps, tried, rows), "evidence")
+        prescription = prescribe(case_of(steps, tried, rows, narrowest), "evidence")
         shorter = decayed_by_then(tried) if prescription.keep else None
         if shorter is not None:
             prescription = Prescription(False, (shorter,), shorter.why)
@@ -151,7 +153,7 @@ def tune(
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {prescription.why}")
         asked = apply(tried.outcome.recipe, prescription)
         if longest is not None and longest < asked.num_train_epochs > tried.outcome.recipe.num_train_epochs:
-            reason = f"longer runs were seen to bring no more: decay branches turned before {longest:.3g} epochs"
+            reason = f"longer runs were seen to bring no more: the loss turned before {longest:.3g} epochs"
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {reason}")
         recipe, shortened = fit_to_budget(asked, cost_of, budget, used)
         refusal = _already_run(recipe, steps, prescription.why) or _refused(recipe, cost_of, budget, used)
@@ -271,7 +273,7 @@ def eval_loss_of(step: Step) -> float:
     return float("inf") if loss is None or loss != loss else loss
 
 
-def case_of(steps: tuple[Step, ...], best: Step, rows: int) -> Case:
+def case_of(steps: tuple[Step, ...], best: Step, rows: int, narrowest: int | None = None) -> Case:
     """What the prescriber is told: the reading of the best run so far and the whole runs tried before."""
     outcome = best.outcome
     history = tuple(
@@ -285,6 +287,7 @@ def case_of(steps: tuple[Step, ...], best: Step, rows: int) -> Case:
         config=outcome.recipe.model_dump(),
         rows=rows,
         history=history,
+        usual={} if narrowest is None else {"narrowest": narrowest},
     )
 
 
