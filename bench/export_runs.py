@@ -26,7 +26,8 @@ import tunewright as tw
 from bench.peers import ENVIRONMENTS, python_of
 from bench.table import table
 from tunewright.app.diagnose import diagnose
-from tunewright.app.launch import FOLDER, launch
+from tunewright.app.launch import launch
+from tunewright.app.launched_run import FOLDER
 from tunewright.app.request import Request
 from tunewright.app.train import train
 from tunewright.data.sources import demo_files

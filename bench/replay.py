@@ -25,7 +25,7 @@ from bench.fault_sft.worlds import WORLDS
 from bench.fault_sft.worlds import Row as Pair
 from bench.records import machine
 from bench.table import table
-from tunewright.app.data_probes import LONGEST_ANSWER
+from tunewright.app.asked_base import LONGEST_ANSWER
 from tunewright.data.rows import Message, Row
 from tunewright.engine.base import Base, load_base
 from tunewright.engine.evaluate import mean_loss

@@ -1,4 +1,4 @@
-"""Who says what to run next: ours, the guide's decision tree, a third of the learning rate, random search."""
+"""Who says what to run next: ours, the guide's decision tree, a third of the learning rate, random search, TPE."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from bench.fault_sft.record import Record
 from bench.fault_sft.relog import View
 from bench.fault_sft.spec import Recipe, Spec
 from bench.prescribe.cases import final_loss
-from bench.prescribe.knobs import BY_CHANCE, config_of, followed, same_run, usual_of, usual_rate
+from bench.prescribe.knobs import BY_CHANCE, config_of, followed, same_run, usual_of
+from bench.prescribe.space import CHOICES, REACH, middle_rate, recipe_of
+from bench.prescribe.tpe import next_of
 from tunewright.doctor.diagnose import diagnose
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.prescribe import prescribe, rule_named
@@ -110,17 +112,13 @@ def random_search(runs: Sequence[Record], seed: int) -> Spec | None:
 
 
 def _draw(first: Spec, rng: random.Random) -> Recipe:
-    plain = Recipe(method=first.recipe.method, rows=first.recipe.rows)
-    middle = usual_rate(replace(first, recipe=plain))
-    recipe = plain.changed(
-        learning_rate=float(f"{middle * 10 ** rng.uniform(-1, 1):.3g}"),
-        batch=rng.choice((4, 8, 16)),
-        schedule=rng.choice(("cosine", "linear", "constant")),
-        warmup=rng.choice((0.0, 0.05, 0.1)),
-        weight_decay=rng.choice((0.0, 0.01)),
-        rank=rng.choice((8, 16, 32)),
-    )
-    return recipe.changed(epochs=rng.choice((40, 75, 110, 150)) / recipe.steps_per_epoch)
+    rate = middle_rate(first) * REACH ** rng.uniform(-1, 1)
+    return recipe_of(first, rate, {name: rng.choice(values) for name, values in CHOICES.items()})
+
+
+def tpe(runs: Sequence[Record], seed: int) -> Spec | None:
+    """What Optuna's TPE asks for, told the runs so far, on random search's space."""
+    return next_of(_without_chance(runs[0].spec), runs, seed)
 
 
 def _without_chance(spec: Spec) -> Spec:
@@ -132,4 +130,5 @@ POLICIES: dict[str, Policy] = {
     "LR / 3": third,
     "decision tree": tree,
     "random search": random_search,
+    "TPE": tpe,
 }

@@ -75,6 +75,8 @@ PAIRS = {
         Pair("sums", "sums-neox", 160, (4, 8, 12, 16), "digits to sort: learnt slowly"),
         Pair("facts", "facts-llama", 160, (1, 2, 3, 4), "a handbook of invented names: learnt in an epoch"),
         Pair("grammar", "grammar-gemma3", 160, (4, 8, 12, 16), "sentences of an artificial language of known entropy"),
+        Pair("code", "code-qwen3", 160, (1, 2, 4, 6), "one-line programs, chat template"),
+        Pair("docs", "docs-llama", 160, (1, 2, 4, 6), "sentences of documents, read as characters"),
         Pair("demo", "tiny", 160, (2, 4, 8, 12), "a fifth of the demo's questions"),
     )
 }

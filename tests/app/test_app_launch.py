@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tunewright.app.diagnose import diagnose
-from tunewright.app.launch import FOLDER, kept, launch, stop_symptoms
+from tunewright.app.launch import launch, stop_symptoms
+from tunewright.app.launched_run import FOLDER, kept
 from tunewright.app.train import resume
 from tunewright.app.watch import Silent
 from tunewright.cli.main import run as cli

@@ -14,7 +14,7 @@ from tunewright.app.next_recipe import next_recipe
 from tunewright.app.usual import usual_settings
 from tunewright.app.watch import Silent
 from tunewright.cli.main import run as cli
-from tunewright.cli.show import next_text
+from tunewright.cli.show_diagnosis import next_text
 from tunewright.planner.learning_rate import first_run
 from tunewright.schema.errors import DataError, UsageError
 from tunewright.schema.recipe import Recipe

@@ -14,7 +14,7 @@ import tunewright as tw
 from tunewright.app.live import Live
 from tunewright.app.offending_rows import row_texts
 from tunewright.app.watch import Silent
-from tunewright.cli.show import diagnose_text
+from tunewright.cli.show_diagnosis import diagnose_text
 from tunewright.curve.read import read_curves
 from tunewright.record.run import Run
 from tunewright.schema.recipe_io import make_recipe, read_settings

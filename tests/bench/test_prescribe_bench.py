@@ -17,7 +17,9 @@ from bench.prescribe.cases import Reference, choose, final_loss, group  # noqa: 
 from bench.prescribe.follow import Followed, Outcome, judge  # noqa: E402
 from bench.prescribe.knobs import config_of, followed, same_run, usual_of  # noqa: E402
 from bench.prescribe.policies import best_of, random_search, third  # noqa: E402
+from bench.prescribe.space import CHOICES, chosen_by, recipe_of  # noqa: E402
 from bench.prescribe.tables import closed, counts  # noqa: E402
+from bench.prescribe.tpe import as_trial  # noqa: E402
 from bench.prescribe.twins import twin_of  # noqa: E402
 
 from tunewright.schema.prescription import Change, Prescription  # noqa: E402
@@ -143,6 +145,23 @@ def test_peers_draw_and_divide() -> None:
     drawn = [random_search([*runs] * count, 0) for count in (1, 2, 3)]
     assert len({one.id for one in drawn if one is not None}) == 3
     assert drawn[0] == random_search(runs, 0)
+
+
+def test_a_recipe_of_the_space_is_told_as_it_was_asked_for() -> None:
+    first = Spec(BASE, Recipe(method="full", rows=48, schedule="wsd"))
+    chosen = {name: values[-1] for name, values in CHOICES.items()}
+    made = recipe_of(first, 2.5e-3, chosen)
+    assert (made.method, made.rows, made.learning_rate, made.steps) == ("full", 48, 2.5e-3, chosen["steps"])
+    assert chosen_by(made) == chosen
+
+
+def test_a_run_outside_the_space_is_told_as_the_nearest_inside() -> None:
+    recipe = Recipe(learning_rate=0.3, batch=32, accumulation=4, rank=1, schedule="wsd", weight_decay=30.0)
+    trial = as_trial(record(Spec(BASE, recipe), 3.0, math.nan), 1e-3, 1e-1)
+    assert trial["loss"] is None
+    assert "schedule" not in trial["values"]
+    assert [trial["values"][name] for name in ("learning_rate", "batch", "rank", "weight_decay")] == [0.1, 16, 8, 0.01]
+    assert as_trial(record(Spec(BASE, recipe), 3.0, 1.5), 1e-3, 1e-1)["loss"] == 1.5
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tunewright.board.charts import Axis, charts_json, charts_of, cursor_of, new
 from tunewright.board.followed import Followed, Seen
 from tunewright.curve.read import read_curves
 from tunewright.curve.smooth import smooth
-from tunewright.reporter.figure import half_life_steps
+from tunewright.reporter.curve_figure import half_life_steps
 from tunewright.schema.curve import Curve, Series
 from tunewright.schema.errors import UsageError
 

@@ -108,6 +108,12 @@ CASES = {
     "a recipe is never written over": (existing("r.yaml"), ["plan", "demo", "--out", "r.yaml"], 2, "exists already"),
     "nor a suite": (existing("s.jsonl"), ["exam", "demo", "--draft", "s.jsonl"], 2, "exists already"),
     "nor the next recipe": (existing("n.yaml"), ["next", "x", "--out", "n.yaml"], 2, "exists already"),
+    "nor a page of masks": (
+        existing("m.html"),
+        ["check", "x", "--show-mask", "1", "--html", "m.html"],
+        2,
+        "exists already",
+    ),
     "a run and a table": (None, ["next", "x", "--table", "y.csv"], 2, "choose one"),
     "a rate above 1": (None, ["exam", "x", "--fail-under", "90"], 2, "--fail-under"),
     "fewer than no masks": (None, ["check", "demo", "--show-mask", "-1"], 2, "--show-mask"),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.app.follow import Sight, follow
+from tunewright.app.follow import follow
+from tunewright.app.sight import Sight
 from tunewright.cli import watching
 from tunewright.record.run import Run, create_run
 from tunewright.schema import jsonio

@@ -27,7 +27,7 @@ def pairs(count: int, word: str = "question") -> list[dict[str, str]]:
 def test_rows_are_held_out_of_the_data(write: Make) -> None:
     data = load_dataset({"data": str(write(pairs(50))), "val_size": 0.2, "seed": 1})
     assert (len(data.train), len(data.val), data.test) == (40, 10, ())
-    assert (data.held_out, data.format, data.shape, data.has_chat) == (True, "jsonl", "prompt/completion", True)
+    assert (data.held_out, data.format, data.shape) == (True, "jsonl", "prompt/completion")
     assert [row.number for row in data.file_rows] == list(range(1, 51))
     again = load_dataset({"data": str(write(pairs(50))), "val_size": 0.2, "seed": 1})
     assert (again.val, again.sha256) == (data.val, data.sha256)

@@ -184,7 +184,7 @@ def test_progress_is_told_after_each_batch() -> None:
 def test_a_full_device_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = make_model("llama"), make_tokenizer()
     plain = answer_all(model, tokenizer, PROMPTS, max_new_tokens=5, batch_size=64)
-    greedy, sizes = ask._greedy, []
+    greedy, sizes = ask.greedy, []
 
     def short_of_memory(model: Any, prompts: Any, *rest: Any) -> Any:
         sizes.append(len(prompts))
@@ -192,7 +192,7 @@ def test_a_full_device_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
             raise torch.OutOfMemoryError
         return greedy(model, prompts, *rest)
 
-    monkeypatch.setattr(ask, "_greedy", short_of_memory)
+    monkeypatch.setattr(ask, "greedy", short_of_memory)
     assert answer_all(model, tokenizer, PROMPTS, max_new_tokens=5, batch_size=64) == plain
     assert sizes[:3] == [13, 6, 3]
 

@@ -11,17 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.planner.memory import budget_GiB
-from tunewright.planner.packs import (
-    MOST_SLOTS,
-    RANK_RATIO,
-    Cell,
-    Pack,
-    pack_peak_GiB,
-    pack_steps,
-    plan_packs,
-    slots_that_fit,
-    total_seconds,
-)
+from tunewright.planner.pack_plan import MOST_SLOTS, RANK_RATIO, Pack, pack_steps, plan_packs, total_seconds
+from tunewright.planner.packs import Cell, pack_peak_GiB, slots_that_fit
 from tunewright.schema.errors import UsageError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts
 from tunewright.schema.plan import Cost

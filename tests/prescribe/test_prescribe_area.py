@@ -61,11 +61,12 @@ def test_an_overfit_run_is_cut_midway_between_the_steps_and_the_area_of_its_lowe
     assert "64% of the area" in prescription.why
 
 
-def test_an_overfit_run_whose_rate_never_came_down_gets_a_cosine_over_the_same_area():
+def test_an_overfit_run_whose_rate_never_came_down_gets_a_cosine_midway_too():
     config = {**GUIDE_CONFIG, "lr_scheduler_type": "constant"}
     made = curve(turning, learning_rate=rates(lambda at: 1.0))
     prescription = prescribe(case("overfit", "lr_constant", made=made, config=config))
-    assert values(prescription) == {"lr_scheduler_type": "cosine", "num_train_epochs": 4.0}
+    # 40 % of the steps, and 80 % of them have the area spent by then: 5 epochs x sqrt(0.40 x 0.80) = 2.83
+    assert values(prescription) == {"lr_scheduler_type": "cosine", "num_train_epochs": 2.8}
 
 
 @pytest.mark.parametrize(("loss_at_end", "cut"), [(1.4, True), (1.05, False)])
@@ -86,8 +87,8 @@ def test_steps_at_epoch_boundaries_alone_shorten_nothing():
 @pytest.mark.parametrize(("symptom", "tail"), [("lr_zero_tail", 50), ("lr_jump", 100)])
 def test_a_schedule_put_right_on_an_overfit_run_comes_with_its_cut(symptom, tail):
     both = prescribe(case(finding(symptom, (tail, 100)), "overfit", made=curve(turning)))
-    # 40 % of the steps were worth it; a schedule that ended half-way and is stretched teaches twice as much a step
-    wanted = 5.0 * 0.4 * (tail / 100 if symptom == "lr_zero_tail" else 1.0)
+    # 40 % of the steps were worth it; a schedule that ended half-way and is stretched has that area in half as many
+    wanted = round(5.0 * 0.4 * math.sqrt(tail / 100 if symptom == "lr_zero_tail" else 1.0), 1)
     assert [change.key for change in both.changes] == ["lr_scheduler_type", "num_train_epochs"]
     assert values(both)["num_train_epochs"] == pytest.approx(wanted)
     alone = prescribe(case(finding(symptom, (tail, 100)), made=curve(falling)))

@@ -7,7 +7,7 @@ import math
 import pytest
 from prescribe_cases import GUIDE_CONFIG, case, curve, falling, finding, past, turning
 
-from tunewright.prescribe.prescribe import prescribe
+from tunewright.prescribe.prescribe import prescribe, rule_named
 from tunewright.prescribe.rule import is_step
 from tunewright.schema.curve import Series
 from tunewright.schema.probe import ProbeAnswer
@@ -39,6 +39,22 @@ def test_a_rate_far_above_the_planned_one_goes_back_to_it(symptom):
 def test_a_rate_far_below_the_planned_one_goes_up_to_it_before_anything_else(symptom):
     prescription = prescribe(asked(symptom, rate=PLANNED / 20, made=curve(falling)))
     assert values(prescription) == {"learning_rate": PLANNED}
+
+
+@pytest.mark.parametrize(
+    ("beside", "base", "rising_at", "borne"),
+    [((), 2.5, None, True), ((), None, None, False), (("spike",), 2.5, None, False), ((), 2.5, 50, False)],
+)
+def test_a_high_rate_under_which_every_evaluation_fell_from_the_untouched_model_on_is_borne(
+    beside, base, rising_at, borne
+):
+    def evaluated(step):
+        return base if step == 0 else falling(step) + (0.3 if step == rising_at else 0.0)
+
+    made = curve(evaluated, evals=range(0 if base else 10, 101, 10))
+    prescription = prescribe(asked("underfit", *beside, rate=10 * PLANNED, made=made))
+    assert ("learning_rate" in values(prescription)) is not borne
+    assert ("num_train_epochs" in values(prescription)) is borne
 
 
 def test_overfitting_in_the_first_steps_of_a_high_rate_is_that_rate():
@@ -95,9 +111,25 @@ def test_full_fine_tuning_is_planned_low_so_more_is_asked_of_a_rate_above():
     assert changed == {"learning_rate": pytest.approx(4 * PLANNED)}
 
 
-def test_oscillation_under_a_constant_rate_gets_a_decay():
-    given = asked("oscillation", "lr_constant", rate=PLANNED, lr_scheduler_type="constant")
-    assert values(prescribe(given)) == {"lr_scheduler_type": "cosine"}
+@pytest.mark.parametrize(("shape", "cut"), [(falling, {}), (turning, {"num_train_epochs": 2.8})])
+def test_oscillation_under_a_constant_rate_gets_a_decay_and_a_cut_where_validation_had_turned(shape, cut):
+    given = asked("oscillation", "lr_constant", rate=PLANNED, made=curve(shape), lr_scheduler_type="constant")
+    assert values(prescribe(given)) == {"lr_scheduler_type": "cosine", **cut}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "at_the_end", "after"),
+    [
+        ("constant", 1.3, {"lr_scheduler_type": "cosine"}),  # lowest at step 90 of 100: all of the run was worth it
+        ("constant", 1.05, {}),
+        ("cosine", 1.3, {}),
+    ],
+)
+def test_validation_that_ended_far_above_its_lowest_under_a_constant_rate_gets_a_decay(schedule, at_the_end, after):
+    made = curve(lambda step: 2.0 - step / 90 if step <= 90 else at_the_end)
+    prescription = prescribe(asked("lr_constant", rate=PLANNED, made=made, lr_scheduler_type=schedule))
+    assert values(prescription) == after
+    assert prescription.keep is (not after)
 
 
 @pytest.mark.parametrize(("share", "both"), [(20, True), (4, False)])
@@ -220,6 +252,25 @@ def test_few_steps_of_many_rows_become_a_hundred_of_the_planned_rows(steps, usua
     assert values(prescribe(asked("underfit", rate=PLANNED, made=made, usual=usual, **batches))) == after
 
 
+@pytest.mark.parametrize(("times", "after"), [(4.0, 4.0 / 8**0.25), (1.1, 1.0), (0.5, 0.5)])
+def test_a_rate_above_the_planned_one_comes_down_with_the_rows_and_no_farther(times, after):
+    usual = {"learning_rate": PLANNED, "num_train_epochs": 16.0, "rows_a_step": 16}
+    batches = {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 4}
+    made = curve(falling, evals=(1, 2), total=2)
+    given = asked("underfit", rate=times * PLANNED, made=made, usual=usual, num_train_epochs=0.8, **batches)
+    rate = values(prescribe(given)).get("learning_rate", times * PLANNED)
+    assert rate == pytest.approx(after * PLANNED, rel=1e-5)
+
+
+@pytest.mark.parametrize(("times", "planned"), [(2.4, False), (2.6, True)])
+def test_single_rows_under_a_rate_far_above_what_they_would_have_had_get_the_planned_one(times, planned):
+    usual = {"learning_rate": PLANNED, "num_train_epochs": 16.0, "rows_a_step": 16}  # a 16th of the rows: half the rate
+    given = asked("oscillation", rate=times * PLANNED, usual=usual, gradient_accumulation_steps=1)
+    changed = values(prescribe(given))
+    assert changed["gradient_accumulation_steps"] == 8
+    assert changed.get("learning_rate") == (PLANNED if planned else None)
+
+
 @pytest.mark.parametrize(
     ("epochs", "usual_epochs", "longer"), [(0.5, 16.0, True), (1.0, 16.0, False), (0.5, 1.0, False)]
 )
@@ -315,3 +366,13 @@ def test_underfitting_far_above_the_planned_rate_goes_back_to_it_before_rows_and
 def test_factors_are_said_as_plain_numbers():
     assert "the LR is x1/3000 of the 5e-4" in prescribe(asked("no_learning", rate=PLANNED / 3000)).changes[-1].why
     assert "the LR is x2500 of the 5e-4" in prescribe(asked("divergence", rate=2500 * PLANNED)).changes[-1].why
+
+
+@pytest.mark.parametrize(("narrowest", "after"), [(40, 40), (128, 64), (32, None), (None, 64)])
+def test_no_rank_above_the_narrowest_layer_is_prescribed(narrowest, after):
+    usual = {} if narrowest is None else {"narrowest": narrowest}
+    rule = rule_named("guide.underfit")
+    assert rule is not None
+    proposals = rule.propose(asked("underfit", usual=usual, lora_rank=32))
+    ranks = [change for proposal in proposals for change in proposal.changes if change.key == "lora_rank"]
+    assert [(change.after, change.factor) for change in ranks] == ([] if after is None else [(after, after / 32)])

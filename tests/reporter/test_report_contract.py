@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.curve.smooth import smooth
+from tunewright.reporter.curve_figure import curve_figure, half_life_steps, overlay_figure
 from tunewright.reporter.curve_section import curve_table, not_finite
-from tunewright.reporter.figure import Figure, Line, curve_figure, half_life_steps, overlay_figure
+from tunewright.reporter.figure import Figure, Line
 from tunewright.reporter.figures import figures_of
 from tunewright.reporter.scales import value_range
 from tunewright.reporter.svg import render_svg

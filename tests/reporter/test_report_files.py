@@ -113,6 +113,50 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(make_run: Maker, tmp_p
     assert list((tmp_path / "folder.html").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["page.html", "card.md", "curve.png", "curve.svg"])
+def test_an_older_report_of_ours_is_replaced(make_run: Maker, tmp_path: Path, name: str) -> None:
+    run = make_run()
+    path = report(run, out=tmp_path / name)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"\n")  # as an older one, of other figures
+    assert report(run, out=path).read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("page.html", "<!DOCTYPE html><title>mine</title>"),
+        ("notes.md", "# Mine"),
+        ("curve.png", "\x89PNG"),
+        ("curve.svg", "<svg/>"),
+        ("all.json", "{}"),
+        ("empty.html", ""),
+    ],
+)
+def test_any_other_file_is_left_alone(
+    make_run: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    mine = tmp_path / name
+    mine.write_text(text)
+    assert command(["report", str(make_run()), "-o", str(mine)]) == 2
+    assert "exists already, nothing was written" in (said := capsys.readouterr().err)
+    assert "give -o another file name" in said
+    assert mine.read_text() == text
+
+
+def test_the_page_of_a_log_has_a_name_of_its_own_and_spares_what_is_there(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "trainer_log-report.html"
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        report(log)
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    assert report(log) == report(log) == mine
+
+
 def test_the_lineage_and_the_promise_of_a_run_are_told(make_run: Maker) -> None:
     change = {"key": "learning_rate", "from": 1e-3, "to": 5e-4, "why": "it rose", "rule": "guide.x", "source": "G"}
     run = make_run(parent="/runs/train-1", changed=[change], why="validation rose", result={"eval_loss": 0.31})

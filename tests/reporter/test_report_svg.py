@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.reporter.figure import Figure, Panel, curve_figure, line, overlay_figure
+from tunewright.reporter.curve_figure import curve_figure, line, overlay_figure
+from tunewright.reporter.figure import Figure, Panel
 from tunewright.reporter.layout import Layout
 from tunewright.reporter.scales import Scale, linear_ticks, log_ticks, value_range
 from tunewright.reporter.svg import render_svg
@@ -211,7 +212,7 @@ def test_hostile_names_stay_text(hostile: str) -> None:
     panel = Panel(hostile, (line(hostile, "train", Series.of([(1, 1.0), (2, 2.0)])),))
     root = parsed(Figure(hostile, hostile, hostile, (panel,)))
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
-        "svg", "title", "desc", "style", "rect", "text", "line", "path", "g", "circle",
+        "svg", "title", "desc", "metadata", "style", "rect", "text", "line", "path", "g", "circle",
     }  # fmt: skip
     assert "<script>" in "".join(root.itertext())
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.reporter import load
+from tunewright.reporter import typed
 from tunewright.reporter.card import render_card
 from tunewright.reporter.html import render_html
 from tunewright.reporter.text import render_text
@@ -176,7 +176,7 @@ KEYS = (
 )
 @settings(deadline=None)  # fmt: skip
 def test_no_json_can_break_the_readers(raw: dict[str, object]) -> None:
-    load.as_diagnosis(raw)
-    load.as_exam(raw)
-    load.as_prescription(raw.get("prescription"))
-    load.as_changes(raw.get("changes"))
+    typed.as_diagnosis(raw)
+    typed.as_exam(raw)
+    typed.as_prescription(raw.get("prescription"))
+    typed.as_changes(raw.get("changes"))

@@ -11,7 +11,6 @@ from tunewright.app.lineage import record_of
 from tunewright.app.past import tried_before
 from tunewright.app.settings import settings_of
 from tunewright.app.usual import usual_settings
-from tunewright.curve.readers.tunewright_run import METRICS_FILE
 from tunewright.doctor.detectors.base import found
 from tunewright.doctor.diagnose import diagnose
 from tunewright.doctor.thresholds import FORGETTING_NATS
@@ -19,8 +18,9 @@ from tunewright.prescribe.case import Case
 from tunewright.prescribe.prescribe import prescribe
 from tunewright.prescribe.report import Report
 from tunewright.prescribe.report import report_on as report_on_curve
+from tunewright.record.find import METRICS_FILE
 from tunewright.record.run import Run
-from tunewright.reporter import load
+from tunewright.reporter import typed
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError, RecipeError
 
@@ -52,7 +52,7 @@ def case_of(
 
 def _with_exam(curve: Curve, run: Run) -> Curve:
     """The curve with the old skills that the run's exam found lost, where no probe measured them while it trained."""
-    exam = load.as_exam(run.read("exam.json"))
+    exam = typed.as_exam(run.read("exam.json"))
     if exam is None or len(curve.general_loss):
         return curve
     rise = exam.forgetting.get("nats_per_token")

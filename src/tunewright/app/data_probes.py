@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from tunewright.app.asked_base import OWN_ROWS, AskedBase
 from tunewright.app.watch import Watch
 from tunewright.data.dataset import Dataset
-from tunewright.data.model_folder import load_tokenizer
 from tunewright.data.row_faults import role_fault
-from tunewright.data.rows import Message, Row
+from tunewright.data.rows import Row
 from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base, pristine
 from tunewright.engine.pack import Pack
-from tunewright.examiner.ask import Prompt, answer_all
-from tunewright.probes.answers import AnswerLosses, Counts, Floats
+from tunewright.probes.answers import Counts, Floats
 from tunewright.probes.conditional_gain import EXCHANGES, FEWEST_ROWS, Gain, behind_others, conditional_gain
 from tunewright.probes.cross_fit import cross_fit
-from tunewright.probes.general import general_material
 from tunewright.probes.hard_rows import HardRows, hard_rows
 from tunewright.probes.misfits import Misfits, misfits
 from tunewright.probes.shared_pieces import shared_z, told_elsewhere
-from tunewright.probes.template_gap import Gap, template_gap
+from tunewright.probes.template_gap import Gap
 from tunewright.probes.val_shift import Shift, val_shift
 from tunewright.probes.verdicts import (
-    USES_PROMPTS_NATS,
     judge_labels,
     judge_misfits,
     judge_rows,
@@ -40,13 +37,10 @@ from tunewright.probes.verdicts import (
 from tunewright.schema.finding import Abstention, Finding
 from tunewright.schema.recipe import Recipe
 
-FILE = "probes.json"
 ROWS = 100
 """Rows of each part that are asked; the error of a mean over them is a tenth of their spread."""
 WORD_ROWS = 1000
 """Rows whose words are compared: without a model that costs next to nothing."""
-OWN_ROWS, LONGEST_ANSWER = 32, 48
-"""Own answers of the base that are asked for where they are needed, and their longest in tokens."""
 COST_SHARE = 0.05
 """Of what a run costs, what its probes may, before and after it together."""
 FORWARDS = 7
@@ -109,20 +103,23 @@ class DataProbes:
     rows: int = ROWS
     seed: int = 0
     exchanges: int = EXCHANGES
-    _tokens: int = field(default=0, init=False)
+    _asked: AskedBase = field(init=False)
     _before: tuple[Floats, Counts] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._asked = AskedBase(self.base, self.max_length, self.batch_size, self.watch, self.seed)
 
     def before_training(self) -> Probed:
         """Labels, template and validation rows, on the untouched base. Raw texts have none of these questions."""
         sample = _sample(self.dataset.train, self.rows, self.seed)
         if not sample:
             return Probed(abstained=(Abstention("labels_unrelated", "no chats to ask about"),))
-        ask = self._ask(pristine(self.base).model)
+        ask = self._asked.losses_of(pristine(self.base).model)
         self._before = ask(sample)
         gain = conditional_gain(sample, ask, own=self._before, exchanges=self.exchanges, seed=self.seed)
         held = _sample(self.dataset.val, self.rows, self.seed)
         shift = val_shift(self._before, ask(held)) if held else None
-        gap = self._template_gap(sample)
+        gap = self._asked.template_gap(sample[:OWN_ROWS])
         labels = self._labels(gain, self.base.model)
         # shuffled answers are less likely than the validation rows': that is no other kind of rows
         shifted = judge_shift(shift) if shift and not isinstance(labels, Finding) else None
@@ -138,7 +135,7 @@ class DataProbes:
         held = _sample(self.dataset.val, self.rows, self.seed)
         if not sample:
             return Probed()
-        ask = self._ask(trained)
+        ask = self._asked.losses_of(trained)
         after_n, counts_n = ask(sample)
         before_n = np.full_like(after_n, np.nan)
         if self._before is not None:
@@ -172,15 +169,14 @@ class DataProbes:
             recipe,
             sample,
             {row.number: row for row in train},
-            self._ask,
+            self._asked.losses_of,
             steps=max(1, round(max(usual, as_in_the_run))),
             exchanges=EXCHANGES,
             on_progress=self.watch.working,
             should_stop=self.watch.should_stop,
         )
         found = misfits([row.number for row in sample], own_n, others_Kn, tokens_n)
-        tokens, self._tokens = trained + self._tokens, 0
-        return found, judge_misfits(found, "training", 0), tokens
+        return found, judge_misfits(found, "training", 0), trained + self._asked.spent()
 
     def _noisy(self, hard: HardRows, strange: Misfits | None, last_step: int) -> Finding | Abstention | None:
         """Training rows that stayed behind, else validation rows whose answers belong to no prompt."""
@@ -193,20 +189,7 @@ class DataProbes:
     def _said(self, said: Sequence[Finding | Abstention | None], **measured: Any) -> Probed:
         findings = tuple(one for one in said if isinstance(one, Finding))
         abstained = tuple(one for one in said if isinstance(one, Abstention))
-        tokens, self._tokens = self._tokens, 0
-        return Probed(findings=findings, abstained=abstained, tokens=tokens, **measured)
-
-    def _ask(self, model: Pack | nn.Module, tokenizer: Any = None, **how: Any) -> Callable[..., tuple[Floats, Counts]]:
-        losses = AnswerLosses(model, tokenizer or self.base.tokenizer, self.max_length, self.batch_size, **how)
-
-        def ask(rows: Sequence[Row]) -> tuple[Floats, Counts]:
-            answer = losses(rows)
-            self._tokens += losses.tokens
-            losses.tokens = 0
-            self.watch.working("asking about the data, tokens", self._tokens, self._tokens)
-            return answer
-
-        return ask
+        return Probed(findings=findings, abstained=abstained, tokens=self._asked.spent(), **measured)
 
     def _labels(
         self, gain: Gain, model: Pack | nn.Module, steps: tuple[int, int] = (0, 0)
@@ -220,53 +203,9 @@ class DataProbes:
             if not isinstance(model, Pack) and model is not self.base.model:
                 return None
             with model.adapters_off() if isinstance(model, Pack) else nullcontext():
-                return self._own_gain(model, chats[:OWN_ROWS])
+                return self._asked.own_gain(model, chats[:OWN_ROWS])
 
         return judge_labels(gain, shared_z(chats, seed=self.seed), told_elsewhere(chats), different, control, steps)
-
-    def _own_gain(self, model: Pack | nn.Module, rows: Sequence[Row]) -> Gain | None:
-        """The gain of the base's own answers, to these rows' prompts or to bundled ones, whichever it reads better."""
-        said = self._said_to([row.messages[: row.last_answer] for row in rows], self.base.tokenizer)
-        answered = [_answered(row, text) for row, text in zip(rows, said, strict=True) if text.strip()]
-        found = conditional_gain(answered, self._ask(model, with_stop=False), seed=self.seed)
-        own = self._own_tokenizer()
-        if found.low >= USES_PROMPTS_NATS or not own.chat_template:
-            return found
-        return conditional_gain(self._own_rows(own), self._ask(model, own), seed=self.seed)
-
-    def _template_gap(self, sample: Sequence[Row]) -> Gap | None:
-        """Under another template than its own, a base is asked about what it says under its own; else, about the rows
-        under such forms as it knows."""
-
-        def losses(tokenizer: Any, rows: Sequence[Row]) -> tuple[Floats, Counts]:
-            return self._ask(self.base.model, tokenizer, with_stop=False)(rows)
-
-        own = self._own_tokenizer()
-        if own.chat_template and own.chat_template != self.base.tokenizer.chat_template:
-            return template_gap(self._own_rows(own), self.base.tokenizer, losses, own.chat_template)
-        return template_gap(sample[:OWN_ROWS], self.base.tokenizer, losses)
-
-    def _own_tokenizer(self) -> Any:
-        return self.base.tokenizer if self.base.template is None else load_tokenizer(self.base.folder)
-
-    def _own_rows(self, own_tokenizer: Any) -> tuple[Row, ...]:
-        """What the base answers to bundled prompts under its own template."""
-
-        def answer(prompts: Sequence[str]) -> Sequence[str]:
-            return self._said_to(prompts, own_tokenizer)
-
-        rows = general_material(answer, probe_count=OWN_ROWS, replay_count=0, seed=self.seed).probe
-        return tuple(row for row in rows if row.text is None)
-
-    def _said_to(self, prompts: Sequence[Prompt], tokenizer: Any) -> Sequence[str]:
-        said = answer_all(self.base.model, tokenizer, prompts, max_new_tokens=LONGEST_ANSWER)
-        self._tokens += said.tokens
-        return said.texts
-
-
-def _answered(row: Row, answer: str) -> Row:
-    """The row with another answer, and nothing after it."""
-    return replace(row, messages=(*row.messages[: row.last_answer], Message("assistant", answer)))
 
 
 def _sample(rows: Sequence[Row], most: int, seed: int) -> list[Row]:

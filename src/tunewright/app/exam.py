@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunewright.app.harness import check_tasks, run_tasks
 from tunewright.app.model_card import write_card
 from tunewright.app.tuned import Source, Voice, find_tuned, is_tuned, load_source_base, voices_of
 from tunewright.app.watch import Silent, Watch
 from tunewright.data.dataset import Dataset, load_dataset
-from tunewright.data.model_folder import model_facts, resolve_model
+from tunewright.data.model_folder import resolve_model
 from tunewright.data.read import read_rows
 from tunewright.data.sources import demo_files, open_source
-from tunewright.data.tokens import default_max_length
 from tunewright.examiner.examine import examine
-from tunewright.examiner.suite import (
-    Question,
-    bundled_skills,
-    draft_suite,
-    outside_questions,
-    read_suite,
-    save_suite,
-)
+from tunewright.examiner.suite import Question, bundled_skills, draft_suite, outside_questions, read_suite, save_suite
 from tunewright.record.files import new_file
 from tunewright.record.run import Run
-from tunewright.schema import jsonio
 from tunewright.schema.errors import EnvironmentMissing, UsageError
 from tunewright.schema.exam import ExamResult
 from tunewright.schema.recipe import Recipe
@@ -192,13 +183,14 @@ def _examined(
     *,
     tasks: Sequence[str] = (),
 ) -> Examined:
+    from tunewright.app.drift import moved
     from tunewright.engine.pack import take_off
 
     of_base, of_tuned = voices_of(tuned, base)
     try:
         base_answers, base_tokens = _answers(of_base, questions, watch, "asking the base")
         tuned_answers, tuned_tokens = _answers(of_tuned, questions, watch, "asking the tuned model")
-        moved = _moved(tuned, dataset, of_base, of_tuned, watch)
+        drift = moved(tuned, dataset, of_base, of_tuned, watch)
         found = run_tasks(tasks, {"base": of_base, "tuned": of_tuned}, watch)
     finally:
         take_off(base.model)
@@ -207,47 +199,15 @@ def _examined(
         lambda asked: tuned_answers,
         questions,
         training_answers=tuple(row.answer for row in dataset.train) if dataset else (),
-        forgetting=moved.rise,
-        kl_new_task=moved.kl,
+        forgetting=drift.rise,
+        kl_new_task=drift.kl,
         tasks=found,
     )
     if tuned.run is not None and tuned.recipe is not None:
         tuned.run.write("exam.json", result)
         write_card(tuned.run)
         _tell(tuned.run, tuned.recipe, result, watch)
-    return Examined(result, base_tokens + tuned_tokens + moved.tokens)
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """Nats per token, None when not measured; and the tokens it took."""
-
-    rise: float | None
-    kl: float | None
-    tokens: int
-
-
-def _moved(tuned: Source, dataset: Dataset | None, base: Voice, other: Voice, watch: Watch) -> _Moved:
-    """Forgetting as the run recorded it, else measured here; KL on the rows held out."""
-    from tunewright.app.drift import Reading, general_rise, kl_on
-
-    recipe = tuned.recipe
-    longest = default_max_length(model_facts(tuned.model).context)
-    how = Reading(
-        loss_on=recipe.loss_on if recipe else "assistant",
-        max_length=(recipe.max_length if recipe else None) or longest,
-        stage=recipe.stage if recipe else "sft",
-        seed=recipe.seed if recipe else 0,
-    )
-    recorded = _recorded_forgetting(tuned.run.read()) if tuned.run else None
-    rise, spent = (jsonio.number(recorded), 0) if recorded is not None else general_rise(base, other, how, watch)
-    kl, more = kl_on(dataset.val, base, other, how) if dataset else (None, 0)
-    return _Moved(rise, kl, spent + more)
-
-
-def _recorded_forgetting(about: Mapping[str, Any]) -> Any:
-    """Of the weights that are kept: the run's own, or their mean with other runs'."""
-    return about.get("blend", about.get("result", {})).get("forgetting")
+    return Examined(result, base_tokens + tuned_tokens + drift.tokens)
 
 
 def _tell(run: Run, recipe: Recipe, result: ExamResult, watch: Watch) -> None:

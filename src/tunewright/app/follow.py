@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from tunewright.app.sight import Sight, Speed
 from tunewright.curve.json_text import parse
 from tunewright.curve.names import flat, to_float, to_step
 from tunewright.curve.read import read_curves
 from tunewright.doctor.diagnose import diagnose
 from tunewright.doctor.live import LiveCurve, event_of
+from tunewright.record.find import METRICS_FILE
 from tunewright.record.run import Run, find_runs
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 from tunewright.schema.finding import Diagnosis
 
-METRICS, TRAINER_LOG, CALLBACK_FOLDER = "metrics.jsonl", "trainer_log.jsonl", "tunewright"
+TRAINER_LOG, CALLBACK_FOLDER = "trainer_log.jsonl", "tunewright"
 MOST_AT_ONCE = 64 * 2**20
 """Bytes read in one look; a log that is longer already is taken in several."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What can be seen of a run right now.
-
-    status       : "waiting" (nothing logged yet), "running", or how it ended
-    curve        : None while waiting
-    diagnosis    : the last reading of the curve
-    total_steps  : None when nobody knows
-    seconds_left : None without a plan or a speed
-    """
-
-    path: str
-    status: str
-    curve: Curve | None = None
-    diagnosis: Diagnosis | None = None
-    total_steps: int | None = None
-    seconds_left: float | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.status not in ("waiting", "running", "planned")
-
-    @property
-    def step(self) -> int:
-        return self.curve.last_step if self.curve else 0
-
-    def __json__(self) -> dict[str, Any]:
-        curve = self.curve
-        return {
-            "path": self.path,
-            "status": self.status,
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "seconds_left": self.seconds_left,
-            "loss": float(curve.loss.values[-1]) if curve and len(curve.loss) else None,
-            "eval_loss": float(curve.eval_loss.values[-1]) if curve and len(curve.eval_loss) else None,
-            "base_eval_loss": curve.base_eval_loss if curve else None,
-            "health": self.diagnosis.health if self.diagnosis else None,
-            "findings": self.diagnosis.findings if self.diagnosis else (),
-        }
 
 
 class Follower(Protocol):
@@ -91,11 +49,11 @@ def follow(path: str | Path) -> Follower:
 def _log_of(place: Path) -> tuple[Path | None, Run | None]:
     """The file to follow line by line, and the run folder it belongs to."""
     if place.is_file():
-        run = Run(place.parent.absolute()) if place.name == METRICS else None
+        run = Run(place.parent.absolute()) if place.name == METRICS_FILE else None
         return (place if place.suffix in (".jsonl", ".ndjson") else None), run
     for folder in (place, *_newest_first(place, f"{CALLBACK_FOLDER}*")):
-        if any((folder / mark).is_file() for mark in ("run.json", METRICS)):
-            return folder / METRICS, Run(folder.absolute())
+        if any((folder / mark).is_file() for mark in ("run.json", METRICS_FILE)):
+            return folder / METRICS_FILE, Run(folder.absolute())
     log = place / TRAINER_LOG
     return (log if log.is_file() else None), None
 
@@ -230,26 +188,6 @@ class Newest:
         sight = self._inner.look()
         ended = "running" if sight.over and status in ("running", "planned") else sight.status
         return Sight(sight.path, ended, sight.curve, sight.diagnosis, sight.total_steps, sight.seconds_left)
-
-
-class Speed:
-    """Seconds per step: from the log's own clock when it has one, else from when steps were seen."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-        self._last: tuple[int, float] | None = None
-
-    def see(self, step: int, seconds: float | None) -> None:
-        at = (step, time.monotonic() if seconds is None else seconds)
-        if self._first is None or step < self._first[0]:
-            self._first = at
-        self._last = at
-
-    def left(self, step: int, total: int | None) -> float | None:
-        if total is None or self._first is None or self._last is None or self._last[0] <= self._first[0]:
-            return None
-        took = (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
-        return max(0.0, took * (total - step)) if took > 0 else None
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

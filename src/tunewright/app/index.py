@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import tunewright
 from tunewright.app.settings import settings_of
-from tunewright.record.find import find
+from tunewright.record.find import METRICS_FILE, find
 from tunewright.record.index import name_below, remembered
 from tunewright.record.notes import NOTES_FILE, read_notes
 from tunewright.record.run import Run, status_of
-from tunewright.reporter import load
+from tunewright.reporter import load, typed
 from tunewright.reporter.figures import figures_of
 from tunewright.schema.errors import DataError, TunewrightError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tunewright.schema.curve import Curve
 
 FILES = (
-    *("run.json", "recipe.yaml", "plan.json", "metrics.jsonl", "findings.json", "exam.json"),
+    *("run.json", "recipe.yaml", "plan.json", METRICS_FILE, "findings.json", "exam.json"),
     NOTES_FILE,
 )
 """The files a summary is made from."""
@@ -69,7 +69,7 @@ def summary(run: Run) -> dict[str, Any]:
     about = load.json_object(run.path, "run.json", problems)
     damaged = bool(problems.said)
     findings = load.json_object(run.path, "findings.json", problems)
-    exam = load.as_exam(load.json_object(run.path, "exam.json", problems))
+    exam = typed.as_exam(load.json_object(run.path, "exam.json", problems))
     result = load.mapping(about.get("result"))
     curve = _curve(run, result, problems)
     figures = figures_of(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunewright.app.data_probes import FILE, DataProbes, Probed, affordable_rows
+from tunewright.app.data_probes import DataProbes, Probed, affordable_rows
 from tunewright.app.prepare import Prepared
 from tunewright.app.run_one import read_run
 from tunewright.app.watch import Watch
 from tunewright.app.worn import tuned_weights
 from tunewright.engine.base import Base
 from tunewright.planner.steps import total_steps
-from tunewright.record.run import Run
+from tunewright.record.run import PROBES_FILE, Run
 from tunewright.schema.finding import Finding
 
 
@@ -39,14 +39,16 @@ class RunProbes:
 
         Returns the ``train`` JSON with the health this gives and the tokens it took. The base is left bare.
         """
-        if self._probes is None or (run.path / FILE).is_file():  # a tuning that is resumed has its best run's already
+        if (
+            self._probes is None or (run.path / PROBES_FILE).is_file()
+        ):  # a tuning that is resumed has its best run's already
             return answer
         with tuned_weights(run.kept, self._prepared.recipe, self._base) as trained:
             end = self._probes.after_training(trained, int(answer["steps"]))
         for finding in end.findings:
             self._watch.say(f"{run.name}: {finding.symptom}: {finding.why}")
         self.tokens += end.tokens
-        run.write(FILE, {"start": self._start, "end": end, "findings": self._lasting(end)})
+        run.write(PROBES_FILE, {"start": self._start, "end": end, "findings": self._lasting(end)})
         report = read_run(run)
         run.write("findings.json", report)
         tokens = {**answer["tokens"], "eval": answer["tokens"]["eval"] + self.tokens}

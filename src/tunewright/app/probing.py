@@ -18,7 +18,7 @@ from tunewright.data.model_folder import called
 from tunewright.engine.base import Base, load_base
 from tunewright.planner.steps import total_steps
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.symptoms import BLOWN_UP, STUCK
+from tunewright.prescribe.symptoms import STUCK, UNSTABLE
 from tunewright.probes.lr_probe import Suspect, probe_rates
 from tunewright.probes.row_answers import rows_answer, val_answer
 from tunewright.probes.sanity_run import probe_sanity
@@ -28,7 +28,6 @@ from tunewright.record.run import Run
 from tunewright.schema.errors import DataError
 from tunewright.schema.probe import ProbeAnswer
 
-TOO_HIGH = (*BLOWN_UP, "oscillation")
 TOO_LOW = (*STUCK, "underfit", "plateau")
 
 
@@ -37,7 +36,7 @@ def probes_wanted(case: Case) -> tuple[Suspect | None, bool]:
 
     (None, False) for a run whose curve leaves nothing open: then its data alone is asked about.
     """
-    if case.has(*TOO_HIGH):
+    if case.has(*UNSTABLE):
         return "too high", False
     return ("too low" if case.has(*TOO_LOW) else None), case.has(*STUCK)
 
@@ -88,7 +87,7 @@ class _Probing:
         if suspect is not None:
             yield lambda: self._rates(base, prepared, suspect)
         # a set-up that blows up or learns nothing teaches nothing that rows could be judged by
-        if recipe.stage == "sft" and not self.case.has(*TOO_HIGH, *STUCK):
+        if recipe.stage == "sft" and not self.case.has(*UNSTABLE, *STUCK):
             yield lambda: self._rows(base, prepared)
         if stuck:
             yield lambda: self._sanity(base, prepared)

@@ -8,19 +8,24 @@ from pathlib import Path
 
 from tunewright.app.model_card import card_path, render_card
 from tunewright.curve.read import RUN_MARK, several_runs
-from tunewright.record.files import write_whole
+from tunewright.record.files import new_file, own_or_new_file, write_whole
 from tunewright.record.find import MARKS, SERIES_MARK
+from tunewright.reporter.card import PERSONAL_HEAD
 from tunewright.reporter.curve_section import run_figure
 from tunewright.reporter.document import series_figure
 from tunewright.reporter.figure import Figure
-from tunewright.reporter.html import render_html
+from tunewright.reporter.html import GENERATOR, render_html
+from tunewright.reporter.picture import MAKER, render_png
 from tunewright.reporter.run_view import RunView, View, view_of_curve
+from tunewright.reporter.svg import METADATA, render_svg
 from tunewright.reporter.view import read_view
 from tunewright.schema import jsonio
 from tunewright.schema.errors import UsageError
 
 FORMATS = ("html", "md", "json", "png", "svg")
 _BY_ENDING = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".png": "png", ".svg": "svg"}
+_MARKS = {"html": GENERATOR, "md": PERSONAL_HEAD, "png": "\0".join(MAKER), "svg": METADATA}
+"""What tells a report of ours from another file, by format; JSON has no such mark."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ def report(source: str | Path, *, out: str | Path = "", format: str = "") -> Pat
     """Write the report of a run, a tuning or a foreign log, and return where.
 
     ``format``: html, md (the model card), json, png or svg (the curve); by default the ending of ``out``, else html.
-    Raises UsageError for an unknown format or a source that is neither, DataError for a log that cannot be read.
+    At ``out`` only an older page, card or picture of ours is replaced. Raises UsageError for any other file that is
+    there, an unknown format, or a source that is neither; DataError for a log that cannot be read.
 
     ``tw.report("runs/train-1", out="curve.png")``
     """
@@ -47,7 +53,10 @@ def write_report(source: str | Path, *, out: str | Path = "", format: str = "") 
     kind = _format(format, out)
     folder = Path(source)
     view = view_of(folder)
+    of_log = isinstance(view, RunView) and view.is_log
     path = Path(out) if out else default_path(view, folder, kind)
+    if out or of_log:
+        _refuse_others(path, kind)
     makers: dict[str, Callable[[], str | bytes]] = {
         "html": lambda: render_html(view),
         "md": lambda: render_card(view, path),
@@ -56,7 +65,7 @@ def write_report(source: str | Path, *, out: str | Path = "", format: str = "") 
         "svg": lambda: _svg(view),
     }
     write_whole(path, makers[kind]())
-    return Written(path.absolute(), () if isinstance(view, RunView) and view.is_log else view.problems)
+    return Written(path.absolute(), () if of_log else view.problems)
 
 
 def _format(asked: str, out: str | Path) -> str:
@@ -69,6 +78,14 @@ def _format(asked: str, out: str | Path) -> str:
             hint=f"or say which it is: --format html -o {out}",
         )
     return asked or _BY_ENDING.get(ending, "html")
+
+
+def _refuse_others(path: Path, kind: str) -> None:
+    """Raises UsageError for a file that is there already, unless it is a report of ours in this format."""
+    if kind in _MARKS:
+        own_or_new_file(path, "-o", _MARKS[kind])
+    else:
+        new_file(path, "-o")
 
 
 def view_of(source: Path) -> View:
@@ -106,12 +123,8 @@ def curve_figure_of(view: View) -> Figure:
 
 
 def _png(view: View) -> bytes:
-    from tunewright.reporter.picture import render_png
-
     return render_png(curve_figure_of(view))
 
 
 def _svg(view: View) -> str:
-    from tunewright.reporter.svg import render_svg
-
     return render_svg(curve_figure_of(view), standalone=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunewright.app.choose import chosen, ordered
 from tunewright.app.index import summaries, summary
 from tunewright.app.settings import settings_of
-from tunewright.record.find import SERIES_MARK, find
+from tunewright.record.find import MARKS, SERIES_MARK, find
 from tunewright.record.notes import add_note, set_tags
 from tunewright.record.run import Run, open_run
 from tunewright.reporter import load
@@ -60,7 +60,7 @@ def show_run(path: str | Path) -> dict[str, Any]:
         "lineage": lineage_json(view),
         "tags": list(view.tags),
         "notes": [{"t": when, "text": text} for when, text in view.notes],
-        "missing": [name for name in ("run.json", "recipe.yaml", "metrics.jsonl") if not (run.path / name).is_file()],
+        "missing": [name for name in MARKS if not (run.path / name).is_file()],
         "problems": list(view.problems),
     }
 

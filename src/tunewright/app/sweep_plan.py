@@ -11,7 +11,8 @@ from tunewright.app.prepare import READ_KEYS, Prepared, prepare, prepare_setting
 from tunewright.app.request import Request, with_settings
 from tunewright.data.model_folder import is_target, matrices
 from tunewright.planner.machine import this_machine
-from tunewright.planner.packs import OUTPUT_LAYERS, Cell, Pack, plan_packs, total_seconds
+from tunewright.planner.pack_plan import Pack, plan_packs, total_seconds
+from tunewright.planner.packs import OUTPUT_LAYERS, Cell
 from tunewright.planner.sources import GIVEN
 from tunewright.record.run import Run
 from tunewright.reporter.words import setting

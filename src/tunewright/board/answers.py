@@ -10,17 +10,16 @@ from tunewright.board.followed import Seen
 from tunewright.board.places import folder_at
 from tunewright.board.store import LIVE, Store, seconds_since, status_of
 from tunewright.board.tree_json import block_json, document_json
+from tunewright.doctor.live import UNTOLD
+from tunewright.record.find import METRICS_FILE
 from tunewright.reporter import load
+from tunewright.reporter.curve_figure import describe, half_life_steps
 from tunewright.reporter.curve_section import curve_table
 from tunewright.reporter.document import make_document
-from tunewright.reporter.figure import describe, half_life_steps
 from tunewright.reporter.figures import figures_of
 from tunewright.reporter.run_view import RunView, TuningView
 from tunewright.reporter.words import figure, one_line, steps
 from tunewright.schema.finding import Finding
-
-UNDRAWN = ("prefix_log", "too_few_points")
-"""Findings that are true of every log that is not over: no band is drawn for them."""
 
 
 def charts_answer(
@@ -49,7 +48,7 @@ def charts_answer(
 
 def findings_of(store: Store, folder: Path, seen: Seen) -> list[Finding]:
     diagnosis = store.reading(folder, seen.curve)
-    return [finding for finding in (diagnosis.findings if diagnosis else ()) if finding.symptom not in UNDRAWN]
+    return [finding for finding in (diagnosis.findings if diagnosis else ()) if finding.symptom not in UNTOLD]
 
 
 def _band(finding: Finding, axis: Axis) -> dict[str, Any]:
@@ -88,7 +87,7 @@ def page_answer(store: Store, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "status": status_of(folder),
-        "age_s": seconds_since(folder / ("metrics.jsonl" if is_run else "decisions.jsonl")),
+        "age_s": seconds_since(folder / (METRICS_FILE if is_run else "decisions.jsonl")),
         "problems": [one_line(problem) for problem in view.problems],
         **document_json(make_document(view), figures=not is_run),
         **(_of_run(view) if isinstance(view, RunView) else _of_tuning(view)),

@@ -17,7 +17,7 @@ from tunewright.board.followed import Seen
 from tunewright.board.thinning import Span, thin, window
 from tunewright.curve.smooth import smooth
 from tunewright.doctor.thresholds import FORGETTING_NATS
-from tunewright.reporter.figure import MOST_POINTS, half_life_steps
+from tunewright.reporter.curve_figure import MOST_POINTS, half_life_steps
 from tunewright.reporter.words import figure
 from tunewright.schema.curve import Curve, Series
 from tunewright.schema.errors import UsageError

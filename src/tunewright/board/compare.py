@@ -14,7 +14,7 @@ from tunewright.board.store import Store
 from tunewright.board.tree_json import block_json
 from tunewright.curve.smooth import smooth
 from tunewright.reporter import load
-from tunewright.reporter.figure import half_life_steps
+from tunewright.reporter.curve_figure import half_life_steps
 from tunewright.reporter.tree import Cell, Table, table
 from tunewright.reporter.verdicts import HEALTH_TONE
 from tunewright.reporter.words import duration, figure, one_line, setting, signed

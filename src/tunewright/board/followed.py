@@ -18,7 +18,8 @@ from tunewright.curve.collect import Collector
 from tunewright.curve.columns import Points
 from tunewright.curve.json_text import parse
 from tunewright.curve.names import to_float, to_step
-from tunewright.curve.readers.tunewright_run import METRICS_FILE, collect, curve_of, recipe_keys
+from tunewright.curve.readers.tunewright_run import collect, curve_of, recipe_keys
+from tunewright.record.find import METRICS_FILE
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.errors import DataError
 

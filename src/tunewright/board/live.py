@@ -20,6 +20,7 @@ from tunewright.board.followed import Seen
 from tunewright.board.listing import listing
 from tunewright.board.places import folder_at
 from tunewright.board.store import Store, seconds_since, stamp, status_of
+from tunewright.record.find import METRICS_FILE
 from tunewright.schema import jsonio
 
 LOOK_EVERY_S = 0.25
@@ -96,7 +97,7 @@ class RunWatch:
         if known == self._known:
             return []
         first, self._known = self._known is None, known
-        state = ("state", {"status": status, "age_s": seconds_since(self._folder / "metrics.jsonl")})
+        state = ("state", {"status": status, "age_s": seconds_since(self._folder / METRICS_FILE)})
         return [state] if first else [state, ("changed", {})]
 
 

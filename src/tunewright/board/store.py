@@ -11,7 +11,7 @@ from pathlib import Path
 from tunewright.board.followed import Followed, Seen
 from tunewright.doctor.diagnose import diagnose
 from tunewright.record.run import Run
-from tunewright.reporter import load
+from tunewright.reporter import load, typed
 from tunewright.reporter.run_view import RunView, TuningView
 from tunewright.reporter.view import read_view
 from tunewright.schema.curve import Curve
@@ -66,7 +66,7 @@ class Store:
 
     def reading(self, folder: Path, curve: Curve | None) -> Diagnosis | None:
         """What is on record; else the doctor's word: anew at every evaluation, and with an eighth more points."""
-        recorded = load.as_diagnosis(load.json_object(folder, "findings.json", load.Problems()))
+        recorded = typed.as_diagnosis(load.json_object(folder, "findings.json", load.Problems()))
         if recorded is not None or curve is None:
             return recorded
         last = self._entry(folder)[1]

@@ -23,7 +23,8 @@ EXTRA_OF |= dict.fromkeys(("starlette", "uvicorn"), "board")
 """Packages that only some verbs need, and the extra of ours that installs them."""
 
 VERBS = {
-    **dict.fromkeys(("check", "plan", "train", "tune", "exam"), "run_verbs"),
+    **dict.fromkeys(("check", "plan"), "plan_verbs"),
+    **dict.fromkeys(("train", "tune", "exam"), "run_verbs"),
     "sweep": "sweep_verb",
     **dict.fromkeys(("bakeoff", "chat", "merge"), "model_verbs"),
     **dict.fromkeys(("watch", "diagnose", "next", "report", "explain", "env"), "read_verbs"),

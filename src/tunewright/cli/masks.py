@@ -8,7 +8,7 @@ from typing import Any
 
 from tunewright.cli.show import SIGNS, width
 from tunewright.record.files import write_whole
-from tunewright.reporter.html import esc
+from tunewright.reporter.html import GENERATOR, esc
 from tunewright.reporter.lines import hanging
 from tunewright.reporter.words import figure, one_line, safe
 
@@ -106,6 +106,7 @@ def masks_html(masks: Sequence[Mapping[str, Any]]) -> str:
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+{GENERATOR}
 <title>What is trained on</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere}}mark{{background:#b9e8c0;color:#00220a}}</style>

@@ -131,7 +131,7 @@ def bakeoff(
 ) -> int:
     """Which base to tune: bits per byte of your answers and your exam, with memory and speed beside."""
     from tunewright.app.bakeoff import bakeoff as use_case
-    from tunewright.cli.run_verbs import request, terminal
+    from tunewright.cli.given import request, terminal
     from tunewright.cli.show_bakeoff import bakeoff_text
 
     answer = use_case(

@@ -32,7 +32,7 @@ def diagnose(sources: tuple[str, ...], fail_on: str, pairs: tuple[str, ...], as_
     found = survey(sources, columns_of(pairs))
     text = ""
     if not as_json:
-        from tunewright.cli.show import diagnose_text
+        from tunewright.cli.show_diagnosis import diagnose_text
         from tunewright.reporter.words import one_line
 
         text = "\n\n".join(diagnose_text(report) for report in found.reports)
@@ -87,7 +87,7 @@ def watch(run: str, once: bool, as_json: bool) -> int:
 def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
     """The next recipe: what to change, from what to what, why, and who says so."""
     from tunewright.app.next_recipe import next_recipe
-    from tunewright.cli.show import next_command, next_text
+    from tunewright.cli.show_diagnosis import next_command, next_text
     from tunewright.cli.show_export import edit_text, export_text
     from tunewright.cli.talk import Terminal
 

@@ -12,7 +12,7 @@ from tunewright.reporter.words import duration, plural
 
 if TYPE_CHECKING:
     from tunewright.app.sweep_plan import SweepPlan
-    from tunewright.planner.packs import Pack
+    from tunewright.planner.pack_plan import Pack
 
 MOST_NAMED = 40
 """Cells of a pack that are listed; the rest are counted."""

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from tunewright.cli import options as o
+from tunewright.cli.given import command_line, request, terminal
 from tunewright.cli.out import emit
-from tunewright.cli.run_verbs import command_line, request, terminal
 from tunewright.schema.errors import Exit, UsageError
 
 

@@ -8,17 +8,17 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from tunewright.cli.show import SIGNS
 from tunewright.reporter.lines import hanging
 from tunewright.reporter.words import duration, one_line
 
 if TYPE_CHECKING:
-    from tunewright.app.follow import Follower, Sight
+    from tunewright.app.follow import Follower
+    from tunewright.app.sight import Sight
 
 LOOK_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
 """Seconds between two lines on training loss alone, where no terminal is; evaluations and findings come at once."""
-
-SIGNS = {"error": "x", "warning": "!", "info": "-"}
 
 
 def picture(sight: Sight, width: int, height: int) -> str:
@@ -26,7 +26,7 @@ def picture(sight: Sight, width: int, height: int) -> str:
     if sight.curve is None:
         return one_line(f"{sight.path}: {sight.status}, nothing logged yet")[:width]
     below = [figures_line(sight)[:width], *findings_lines(sight, width)]
-    from tunewright.reporter.figure import curve_figure
+    from tunewright.reporter.curve_figure import curve_figure
     from tunewright.reporter.textplot import render_plot
 
     findings = sight.diagnosis.findings if sight.diagnosis else ()
@@ -38,7 +38,7 @@ def picture(sight: Sight, width: int, height: int) -> str:
 def figures_line(sight: Sight) -> str:
     """Step, losses, learning rate and time left.
 
-    >>> from tunewright.app.follow import Sight
+    >>> from tunewright.app.sight import Sight
     >>> from tunewright.schema.curve import Curve, Series
     >>> figures_line(Sight("x", "running", Curve("x", "", Series.of([(5, 1.25)])), total_steps=10, seconds_left=61))
     'step 5/10  loss 1.250  1 min 1 s left'

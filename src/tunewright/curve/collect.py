@@ -10,18 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tunewright.curve.columns import Points, column, numbers, whole
+from tunewright.curve.columns import Points, column, numbers
 from tunewright.curve.epochs import steps_per_epoch
-from tunewright.curve.names import (
-    LOSSES,
-    METRICS,
-    OTHER_SET,
-    columns_of,
-    has_reward,
-    place,
-    resembles,
-    to_step,
-)
+from tunewright.curve.names import LOSSES, METRICS, OTHER_SET, columns_of, has_reward, place, resembles
+from tunewright.curve.numbering import Numbering
 from tunewright.curve.resume import Resumes
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
@@ -52,8 +44,8 @@ class Collector:
         self._batches: list[tuple[int, int, tuple[int, ...]]] = []
         self._keys: frozenset[str] = frozenset()
         self._eval_sets: list[str] = []
-        self._row = self._unnumbered = self._stepless = 0
-        self._total: int | None = None
+        self._numbering = Numbering()
+        self._row = self._stepless = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         """One logged row under any known names. A row without a known metric is passed over."""
@@ -97,14 +89,14 @@ class Collector:
         asked = [metric for metric in places if metric in self._points]
         found = {metric: numbers(column(rows, self._one_set(places[metric]))) for metric in asked}
         maybe = {key: numbers(column(rows, (key,))) for key in keys if place(key) is None and resembles(key)}
-        steps, fits = self._steps(rows, places, found, maybe)
+        steps, fits = self._numbering.steps(rows, places.get("step"), found, maybe)
         order = np.arange(self._row, self._row + len(rows))
         for into, chunk in ((self._points, found), (self._maybe, maybe)):
             for name, (is_number, values) in chunk.items():
                 keep = is_number & fits
                 self._stepless += int((is_number & ~fits).sum()) if name in LOSSES else 0
                 into.setdefault(name, Points()).add(order[keep], steps[keep], values[keep])
-        self._note_total(rows, places.get("total_steps"))
+        self._numbering.note_total(rows, places.get("total_steps"))
         if "rows" in keys:
             self._note_batches(rows, steps, fits)
         self._row += len(rows)
@@ -124,45 +116,6 @@ class Collector:
     def _one_set(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """Of several validation sets only the one logged first: mixed, they would be one zigzag."""
         return tuple(key for key in keys if key not in self._eval_sets[1:])
-
-    def _steps(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        places: Mapping[str, tuple[str, ...]],
-        found: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]],
-        maybe: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(step of each row, which rows have one). Rows without a step are counted, those of a loss move the count."""
-        logged = column(rows, places["step"]) if "step" in places else [None] * len(rows)
-        if str in set(map(type, logged)):
-            logged = [self._without_total(value) for value in logged]
-        is_number, values = numbers(logged)
-        fits = whole(is_number, values)
-        steps = np.where(fits, values, 0).astype(np.int64)
-        if fits.all():
-            return steps, fits
-        bare = np.array([value is None or value == "" for value in logged], bool)
-        losses = [found[metric][0] for metric in ("loss", "eval_loss") if metric in found]
-        losses += [is_number for is_number, _ in maybe.values()]
-        lead = losses[0] if losses else np.zeros(len(rows), bool)
-        counted = bare & np.logical_or.reduce([lead, *losses, *(is_number for is_number, _ in found.values())])
-        moves = counted & (lead if (lead & bare).any() else np.ones(len(rows), bool))
-        numbered = self._unnumbered + np.cumsum(moves)
-        self._unnumbered = int(numbered[-1])
-        return np.where(counted, numbered, steps).astype(np.int64), fits | counted
-
-    def _without_total(self, value: Any) -> Any:
-        """ms-swift writes the step as "12/300"."""
-        if not isinstance(value, str) or "/" not in value:
-            return value
-        step, _, total = value.partition("/")
-        self._total = to_step(total) or self._total
-        return step
-
-    def _note_total(self, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...] | None) -> None:
-        if keys:
-            totals = (to_step(row.get(key)) for row in reversed(rows) for key in keys if key in row)
-            self._total = next((total for total in totals if total), self._total)
 
     def _note_batches(
         self, rows: Sequence[Mapping[str, Any]], steps: NDArray[np.int64], fits: NDArray[np.bool_]
@@ -204,7 +157,7 @@ class Collector:
             kind=kind,
             path=str(path),
             **series,
-            total_steps=total_steps or self._total,
+            total_steps=total_steps or self._numbering.total,
             steps_per_epoch=steps_per_epoch(self._points["epoch"].series(kept["epoch"])),
             eval_rows=eval_rows,
             config=config or {},

@@ -16,6 +16,9 @@ from tunewright.schema.errors import DataError
 _PLAIN = {float, int, type(None)}
 _ABSENT = (None, "")
 
+Numbers = tuple[NDArray[np.bool_], NDArray[np.float64]]
+"""Of each row: whether it holds a number, and which."""
+
 
 def column(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[Any]:
     """The value of every row under the first of ``keys`` it has; None where it has none.
@@ -45,7 +48,7 @@ def _agree(rows: Sequence[Mapping[str, Any]], one: str, other: str) -> None:
             )
 
 
-def numbers(values: Sequence[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def numbers(values: Sequence[Any]) -> Numbers:
     """(which entries are numbers, the numbers); NaN and the infinities are numbers, True and lists are none.
 
     >>> numbers([1, None, "2.5", "x"])[0].tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 SUFFIXES = (".log", ".txt", ".out", ".err")
 LOOKED_AT = 2**18
@@ -12,6 +13,12 @@ BAR = re.compile(r"(?<![\w/.])(\d{1,12})/(\d{1,12}) \[")
 """A progress bar: its step and how many there will be."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def head_of(path: Path) -> str:
+    """The first part of a file as text, whatever its bytes are."""
+    with open(path, "rb") as file:
+        return file.read(LOOKED_AT).replace(b"\x00", b"").decode("utf-8", "replace")
 
 
 def without_colours(text: str) -> str:

@@ -27,7 +27,7 @@ class Dataset:
     train: in order; a mixture repeats or leaves out rows by their source's weight; val: held out of the data, or of
     a file of their own (then ``held_out`` is False); test: of a file of their own; file_rows: the rows of the data as
     read, before splitting and weighing; format: of the (first) data file; shape: of its records; faults: of single
-    rows; sha256: of the data file, or of the hashes of a mixture's files; has_chat: some rows are chats.
+    rows; sha256: of the data file, or of the hashes of a mixture's files.
     """
 
     train: tuple[Row, ...]
@@ -39,10 +39,6 @@ class Dataset:
     shape: str
     faults: tuple[Fault, ...]
     sha256: str
-
-    @property
-    def has_chat(self) -> bool:
-        return any(row.text is None for row in (*self.file_rows, *self.val, *self.test))
 
 
 def load_dataset(values: Mapping[str, Any]) -> Dataset:

@@ -16,8 +16,6 @@ from tunewright.doctor.view import View
 from tunewright.schema.finding import GuideReading
 from tunewright.schema.median import median
 
-SOURCE = "LLM Fine-Tuning Guide: Understanding Training Parameters (2025-10)"
-
 
 @dataclass(frozen=True)
 class Band:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tunewright.curve.names import columns_of, to_float, to_step
+from tunewright.curve.names import METRICS, columns_of, to_float, to_step
 from tunewright.doctor.diagnose import diagnose
 from tunewright.schema.curve import Curve, Series
 from tunewright.schema.finding import Diagnosis, Finding
 
-KEYS = ("loss", "eval_loss", "general_loss", "learning_rate", "grad_norm")
 FEWEST_NEW_POINTS = 40
 NEW_SHARE = 1 / 8
 UNTOLD = ("prefix_log", "too_few_points")
@@ -39,7 +38,7 @@ def event_of(row: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     columns = columns_of(frozenset(key for key in row if isinstance(key, str)))
     event: dict[str, Any] = {}
-    for name in (*KEYS, "epoch"):
+    for name in (*METRICS, "epoch"):
         numbers = (to_float(row[key]) for key in columns.get(name, ()))
         number = next((found for found in numbers if found is not None), None)
         event |= {} if number is None else {name: number}
@@ -83,7 +82,7 @@ class LiveCurve:
 
     def __init__(self, kind: str, *, total_steps: int | None = None, config: Mapping[str, Any] | None = None) -> None:
         self.kind, self.path, self.total_steps, self.config = kind, "", total_steps, dict(config or {})
-        self._points = {key: Growing() for key in KEYS}
+        self._points = {key: Growing() for key in METRICS}
         self._rows: dict[int, tuple[int, ...]] = {}
         self._steps_per_epoch: float | None = None
         self._read_at, self._broken, self._news = 0, False, False
@@ -101,7 +100,7 @@ class LiveCurve:
             self._steps_per_epoch = step / float(event["epoch"])
         if "rows" in event:
             self._rows[step] = tuple(event["rows"])
-        for key in KEYS:
+        for key in METRICS:
             if key in event:
                 self._points[key].add(step, float(event[key]))
         self._note_news(event)
@@ -150,7 +149,7 @@ class LiveCurve:
 
     def curve(self) -> Curve:
         """The curve so far, as any reader would give it."""
-        loss, eval_loss, general_loss, learning_rate, grad_norm = (self._points[key].series() for key in KEYS)
+        loss, eval_loss, general_loss, learning_rate, grad_norm = (self._points[key].series() for key in METRICS)
         return Curve(
             kind=self.kind,
             path=self.path,

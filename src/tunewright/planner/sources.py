@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-UNDERSTANDING = "LLM Fine-Tuning Guide: Understanding Training Parameters (2025-10)"
-KEY_HYPERPARAMETERS = "Understanding Key Hyperparameters When Fine-Tuning an LLM (genmind.ch, 2025-01)"
-TRAINING_PROCESS = "The Training Process (undated)"
-MASTERING = "Mastering Large Model Training: Practical Parameter Tuning (undated)"
+from tunewright.doctor.pages import G0, G1, G2, G3
+
+UNDERSTANDING, KEY_HYPERPARAMETERS = G0, G1
+TRAINING_PROCESS, MASTERING = f"{G2} (undated)", f"{G3} (undated)"
 
 GIVEN = "given by you"
 TUNEWRIGHT = "Tunewright's own rule (2026)"

@@ -20,6 +20,7 @@ fine-tuning, so more is asked of one above."""
 PLAN_REACH = 2.0  # times: a plan brackets its learning rate by this factor
 CALM_RISE = 1.3  # a training loss that was never this many times its own lowest before it broke had not diverged
 LONG_CALM = 0.5  # share of the run, well past any warm-up
+FEWEST_FALLS = 4  # in a row; by chance once in 24 times
 EARLY_SHARE = 0.05  # a blow-up within the first 5 % of the steps is the learning rate itself, not its late effect
 _RISE = 1.2  # a training loss this many times the first one counts as blown up
 
@@ -62,11 +63,21 @@ def _first_rise(case: Case) -> int | None:
     return int(points.steps[above[0]]) if len(above) else None
 
 
-def rate_far_above(case: Case) -> bool:
-    """Whether the learning rate is known to lie far above where such a run starts; False when that is not known."""
+def rate_far_above(case: Case, share: float = 1.0) -> bool:
+    """Whether the learning rate is known to lie far above where such a run starts, or above ``share`` of that; False
+    when that is not known."""
     times = case.times_usual("learning_rate")
     far = FAR_ABOVE_FULL if case.value("method") == "full" else FAR_ABOVE
-    return times is not None and times > far
+    return times is not None and times > far * share
+
+
+def bears_its_rate(case: Case) -> bool:
+    """Whether every evaluation is lower than the one before, the untouched model's included, and nothing swung or
+    jumped: then no step was too large, whatever rate was planned. False where too few were made to tell."""
+    if case.has(*UNSTABLE, "spike") or case.curve is None or case.curve.base_eval_loss is None:
+        return False
+    values = np.concatenate([[case.curve.base_eval_loss], case.evals.values])
+    return len(values) > FEWEST_FALLS and bool(np.all(np.diff(values) < 0))
 
 
 def untold_learning(case: Case) -> str:

@@ -46,13 +46,13 @@ def whole_tenths(epochs: float) -> float:
 def scaled(key: str, before: float, factor: float) -> float | int:
     """``before * factor`` as a value that ``key`` can hold: whole where counts are meant, shares below their limit.
 
-    A result that is not a positive finite number leaves ``before`` as it is.
+    A factor of 1, or a result that is not a positive finite number, leaves ``before`` as it is.
 
     >>> scaled("lora_rank", 4, 2), scaled("num_train_epochs", 5, 0.72229), scaled("val_size", 0.4, 2)
     (8, 3.6, 0.5)
     """
     result = before * factor
-    if not math.isfinite(result) or result <= 0:
+    if factor == 1 or not math.isfinite(result) or result <= 0:
         return before
     if key in WHOLE:
         return max(1, round(result))

@@ -18,7 +18,7 @@ from tunewright.engine.loop import run_job
 from tunewright.engine.pack import Pack
 from tunewright.probes.answers import Counts, Floats
 from tunewright.probes.conditional_gain import behind_others
-from tunewright.probes.short_runs import OnProgress, short_recipe
+from tunewright.probes.short_runs import OnProgress, no_progress, short_recipe
 from tunewright.schema.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def cross_fit(
     *,
     steps: int,
     exchanges: int,
-    on_progress: OnProgress = lambda what, done, total: None,
+    on_progress: OnProgress = no_progress,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Floats, Floats, Counts, int]:
     """(losses behind their own prompts [n], behind others' [K, n], answer tokens [n]) of rows, and tokens trained on.

@@ -27,8 +27,10 @@ from tunewright.engine.optimizer import FlatOptimizer, SlotRates
 from tunewright.engine.pack import Pack
 from tunewright.engine.precision import FP16_LOSS_SCALE
 from tunewright.engine.prepare import fit, open_pack
+from tunewright.engine.room import free
 from tunewright.engine.step import forward_backward, is_out_of_memory
 from tunewright.planner.memory import fitted
+from tunewright.probes.short_runs import OnProgress, no_progress
 from tunewright.schema.errors import Interrupted, RunFailed
 from tunewright.schema.measured import MeasuredPoint, MeasuredSide
 from tunewright.schema.recipe import Recipe
@@ -39,12 +41,6 @@ if TYPE_CHECKING:
 PASSES = 2
 LEAST_DIFFERENCE_GiB = 2.0 / 1024
 """Two peaks nearer than this are the same: allocators hand memory out in pieces of up to 2 MiB."""
-
-OnProgress = Callable[[str, int, int], None]
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    return None
 
 
 @dataclass
@@ -190,7 +186,7 @@ def _point(work: Callable[[Window], None], window: Window, device: torch.device)
             cause = str(error).splitlines()[0]
         # outside the handler: the exception keeps the failed pass's tensors alive
         if cause:
-            _empty_cache(device)
+            free(device)
             return cause
         _wait(device)
         seconds.append(time.perf_counter() - began_s)
@@ -202,8 +198,3 @@ def _point(work: Callable[[Window], None], window: Window, device: torch.device)
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _empty_cache(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

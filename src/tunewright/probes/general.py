@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
 
 from tunewright.data.normalise import normalised
 from tunewright.data.read import read_rows
@@ -27,7 +26,6 @@ TEXT_NUMBER = -1_000_000_000
 SPARE = 0.1
 """Share of prompts asked beyond the number wanted, because some answers will be dropped."""
 
-Item = TypeVar("Item")
 AnswerAll = Callable[[Sequence[str]], Sequence[str | None]]
 """The base: one answer for each prompt, None (or nothing) for an answer that never ended."""
 
@@ -49,11 +47,6 @@ class GeneralRows:
     probe: tuple[Row, ...]
     replay: tuple[Row, ...]
     text: str
-
-
-def is_general(row_number: int) -> bool:
-    """Whether a row of this number is a general row, not one of the user's data."""
-    return row_number < 0
 
 
 def general_material(answer: AnswerAll, *, probe_count: int, replay_count: int, seed: int) -> GeneralRows:
@@ -132,12 +125,3 @@ def replay_rows_from_file(path: Path) -> tuple[Row, ...]:
     if not rows:
         raise DataError(f"{path}: no row that could be replayed", hint=f"tunewright check {path}")
     return rows
-
-
-def kinds_of(rows: Sequence[Row]) -> Mapping[str, int]:
-    """How many rows of each kind of prompt; raw text has none."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        if row.messages:
-            counts[row.topic or ""] = counts.get(row.topic or "", 0) + 1
-    return counts

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tunewright.engine.base import Base
 from tunewright.prescribe.values import as_times
-from tunewright.probes.short_runs import OnProgress, ShortRun, short_recipe, short_runs
+from tunewright.probes.short_runs import OnProgress, ShortRun, no_progress, short_recipe, short_runs
 from tunewright.schema.probe import ProbeAnswer, ProbeVerdict
 from tunewright.schema.recipe import Recipe
 
@@ -43,7 +43,7 @@ def probe_rates(
     planned_rate: float | None = None,
     *,
     steps: int = STEPS,
-    on_progress: OnProgress = lambda what, done, total: None,
+    on_progress: OnProgress = no_progress,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ProbeAnswer:
     """Train ``steps`` steps at each factor on the run's own rate and compare the losses of ``look_at``.

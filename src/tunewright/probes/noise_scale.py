@@ -23,7 +23,8 @@ from tunewright.engine.batcher import Rows, Window, epoch_order, step_window
 from tunewright.engine.layout import Indexes
 from tunewright.engine.step import forward_backward
 from tunewright.planner.measured_noise import noise_scale
-from tunewright.probes.dry_step import Bench, OnProgress, bench, no_progress
+from tunewright.probes.dry_step import Bench, bench
+from tunewright.probes.short_runs import OnProgress, no_progress
 from tunewright.schema.errors import Interrupted
 from tunewright.schema.measured import NoiseScale
 from tunewright.schema.recipe import Recipe

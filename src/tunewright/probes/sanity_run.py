@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tunewright.engine.base import Base
 from tunewright.planner.steps import steps_per_epoch
-from tunewright.probes.short_runs import OnProgress, ShortRun, short_recipe, short_runs
+from tunewright.probes.short_runs import OnProgress, ShortRun, no_progress, short_recipe, short_runs
 from tunewright.schema.probe import ProbeAnswer, ProbeVerdict
 from tunewright.schema.recipe import Recipe
 
@@ -33,7 +33,7 @@ def probe_sanity(
     train: Sequence[TokenRow],
     planned_rate: float | None = None,
     *,
-    on_progress: OnProgress = lambda what, done, total: None,
+    on_progress: OnProgress = no_progress,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ProbeAnswer:
     """Train on the first 150 rows for 4 epochs with the recipe, and at the planned learning rate where that is another.

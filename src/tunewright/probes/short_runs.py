@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from tunewright.data.tokens import TokenRow
 
 OnProgress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it, and of how much."""
 MOST_EVAL_ROWS = 64
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)

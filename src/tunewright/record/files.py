@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tunewright.schema.errors import RunFailed, UsageError
 
+LOOKED_AT_BYTES = 1 << 20
+"""Of a file, when it is looked for a mark of ours: more than any page has before its mark."""
+
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file whole: to a temporary name beside it, synced, then renamed over ``path``."""
@@ -36,6 +39,16 @@ def new_file(name: str | Path, option: str) -> Path:
     if Path(name).exists():
         raise UsageError(f"{name}: exists already, nothing was written", hint=f"give {option} another file name")
     return Path(name)
+
+
+def own_or_new_file(name: str | Path, option: str, mark: str) -> Path:
+    """Like :func:`new_file`, but a file that Tunewright wrote may be there: it is one that holds ``mark``."""
+    path = Path(name)
+    if not path.is_file():
+        return new_file(name, option)
+    with storage_errors(path), open(path, "rb") as file:
+        ours = mark.encode() in file.read(LOOKED_AT_BYTES)
+    return path if ours else new_file(name, option)
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:

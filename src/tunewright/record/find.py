@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-MARKS = ("run.json", "recipe.yaml", "metrics.jsonl")
+METRICS_FILE = "metrics.jsonl"
+"""A run's log: one JSON event a line."""
+MARKS = ("run.json", "recipe.yaml", METRICS_FILE)
 """A folder with any of these files is a run's."""
 SERIES_MARK = "tuning.json"
 """A folder with this file is a tuning's or a sweep's: its runs are below it."""

@@ -22,12 +22,14 @@ from typing import Any
 import orjson
 
 from tunewright.record.files import storage_errors, write_whole
-from tunewright.record.find import MARKS, find
+from tunewright.record.find import MARKS, METRICS_FILE, find
 from tunewright.schema import jsonio
 from tunewright.schema.errors import DataError, UsageError
 
 CHECK_FILE = "check.json"
 """What the check of the run's data found."""
+PROBES_FILE = "probes.json"
+"""What its data said to the model, before training and after it."""
 STALE_AFTER_S = 60.0
 """A run whose heartbeat is older than this, and which did not end, was interrupted."""
 
@@ -44,7 +46,7 @@ class Run:
 
     @property
     def metrics_path(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS_FILE
 
     @property
     def best(self) -> Path:

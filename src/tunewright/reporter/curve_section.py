@@ -7,17 +7,17 @@ import math
 import numpy as np
 
 from tunewright.curve.smooth import smooth
-from tunewright.reporter.figure import Figure, curve_figure, half_life_steps
+from tunewright.reporter.curve_figure import curve_figure, half_life_steps
+from tunewright.reporter.figure import Figure
 from tunewright.reporter.run_view import RunView
 from tunewright.reporter.tree import Block, Cell, Chart, Facts, Fold, Paragraph, Table, Tone, table
-from tunewright.reporter.verdicts import HEALTH_TONE
+from tunewright.reporter.verdicts import HEALTH_TONE, SEVERITY_TONE
 from tunewright.reporter.words import figure, one_line, safe, sentence, setting, signed, steps
 from tunewright.schema.curve import Curve, Series
 from tunewright.schema.finding import Diagnosis, Finding
 from tunewright.schema.prescription import Change
 
 MOST_CHART_ROWS = 60
-SEVERITY_TONE: dict[str, Tone] = {"error": "bad", "warning": "warn", "info": "quiet"}
 
 
 def run_figure(view: RunView, curve: Curve, most_points: int = 1_200) -> Figure:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunewright.reporter import load
-from tunewright.reporter.curve_section import SEVERITY_TONE
 from tunewright.reporter.run_view import RunView
 from tunewright.reporter.tree import Block, Cell, Facts, Paragraph, Section, table
+from tunewright.reporter.verdicts import SEVERITY_TONE
 from tunewright.reporter.words import figure, one_line, percent, plural, sentence, setting
 
 MOST_ROWS_NAMED = 12

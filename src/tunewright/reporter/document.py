@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.reporter import load
+from tunewright.reporter.curve_figure import overlay_figure
 from tunewright.reporter.curve_section import change_text, curve_blocks, forgetting_cell, health_cell, next_blocks
 from tunewright.reporter.data_section import data_section
 from tunewright.reporter.exam_section import exam_section
-from tunewright.reporter.figure import Figure, overlay_figure
+from tunewright.reporter.figure import Figure
 from tunewright.reporter.origin_section import notes_section, origin_section
 from tunewright.reporter.run_sections import cost_facts, record_section, settings_section, use_section
 from tunewright.reporter.run_view import RunView, TuningRun, TuningView, View

@@ -31,6 +31,8 @@ from tunewright.reporter.tree import (
 )
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+GENERATOR = '<meta name="generator" content="Tunewright">'
+"""The mark of a page that Tunewright wrote."""
 LONGEST_WORD = 28
 
 
@@ -52,7 +54,7 @@ def page(document: Document) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="color-scheme" content="light dark">
-<meta name="generator" content="Tunewright">
+{GENERATOR}
 <title>{esc(document.title)} · {esc(kind)}</title>
 <style>
 {stylesheet()}</style>

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunewright.reporter import load
+from tunewright.reporter import load, typed
 from tunewright.reporter.curve_section import change_text
 from tunewright.reporter.run_view import RunView
 from tunewright.reporter.tree import Block, Bullets, Cell, Facts, Paragraph, Section, Table, table
@@ -16,7 +16,7 @@ from tunewright.schema.prescription import Range
 
 def origin_section(view: RunView) -> Section | None:
     """What led to this run; None for one that was not made from another."""
-    changes = load.as_changes(view.about.get("changed"))
+    changes = typed.as_changes(view.about.get("changed"))
     parent = load.text(view.about.get("parent"))
     if not parent and not changes:
         return None
@@ -40,7 +40,7 @@ def promise_table(view: RunView) -> Table | None:
     promise, score = load.mapping(view.prediction.get("prescribed")), load.mapping(view.prediction.get("score"))
     if not promise:
         return None
-    expected, before = load.as_range(promise.get("predicted")), load.number(promise.get("before"))
+    expected, before = typed.as_range(promise.get("predicted")), load.number(promise.get("before"))
     rows: list[tuple[Cell | str, ...]] = [
         ("validation loss", _span(expected), Cell(figure(view.eval_loss), note=_beside(before, score))),
         ("the symptom", "gone", _word(score.get("symptom_gone"), "gone", "still there") or "not judged"),

@@ -13,18 +13,20 @@ import numpy as np
 from tunewright.reporter.figure import Band, Figure, Line, Panel
 from tunewright.reporter.layout import legend_text
 from tunewright.reporter.scales import value_range
+from tunewright.reporter.verdicts import SEVERITY_TONE
 from tunewright.reporter.words import steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAKER = ("Software", "Tunewright")
+"""The mark of a PNG that Tunewright drew: a key and its text."""
 WIDTH_IN, DPI = 9.0, 150
 MOST_NAMED = 12
 """Findings and marked steps that the legend names; the rest are drawn all the same."""
 _DASHES: dict[str, Any] = {"eval": (0, (7, 3)), "general": (0, (2, 3)), "ghost": (0, (2, 2))}
 _COLOURS = {"raw": "c-train", "train": "c-train", "eval": "c-eval", "general": "c-general", "rate": "c-rate"}
 _OF_RUNS = ("c-eval", "c-general", "c-rate", "c-amber", "c-sky", "quiet")
-_TONES = {"error": "bad", "warning": "warn", "info": "quiet"}
 
 
 def render_png(figure: Figure) -> bytes:
@@ -47,7 +49,7 @@ def render_png(figure: Figure) -> bytes:
     if figure.note:
         sheet.supxlabel(figure.note, x=0.01, ha="left", fontsize=7.5, color=colour("quiet"))
     out = io.BytesIO()
-    sheet.savefig(out, format="png", dpi=DPI, facecolor=colour("paper"), metadata={"Software": "Tunewright"})
+    sheet.savefig(out, format="png", dpi=DPI, facecolor=colour("paper"), metadata=dict([MAKER]))
     return out.getvalue()
 
 
@@ -97,7 +99,7 @@ def _panel(axes: Axes, panel: Panel, figure: Figure) -> None:
 
 
 def _tone(band: Band) -> str:
-    return colour(_TONES.get(band.severity, "quiet"))
+    return colour(SEVERITY_TONE.get(band.severity, "quiet"))
 
 
 def _line(axes: Axes, one: Line) -> None:

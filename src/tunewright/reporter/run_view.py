@@ -14,19 +14,10 @@ from tunewright.reporter.figures import Figures, figures_of
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.exam import ExamResult
 from tunewright.schema.finding import Diagnosis
+from tunewright.schema.plan import PlannedValue
 from tunewright.schema.prescription import Change, Prescription, Range
 
 LOG_STATUS = "read from a log"
-
-
-@dataclass(frozen=True)
-class Reasoned:
-    """One planned value with its reason, as plan.json has it."""
-
-    key: str
-    value: Any
-    why: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +36,7 @@ class RunView:
     result: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     recipe_yaml: str = ""
-    values: tuple[Reasoned, ...] = ()
+    values: tuple[PlannedValue, ...] = ()
     predicted: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     prediction: Mapping[str, Any] = field(default_factory=dict)

@@ -26,6 +26,8 @@ from tunewright.reporter.layout import (
 )
 from tunewright.reporter.scales import Scale, value_range
 
+METADATA = "<metadata>Tunewright</metadata>"
+"""The mark of a file that Tunewright drew."""
 MARK_PX = 3.5
 MOST_DOTS = 150
 WHOLE_SHARE = 0.9
@@ -38,13 +40,14 @@ def render_svg(figure: Figure, key: str = "chart", *, standalone: bool = False) 
     """
     box = Layout(figure)
     parts = [*_lanes(figure, box), *_panels(figure, box), *_rules(figure, box), *_x_axis(figure, box)]
+    mark = METADATA if standalone else ""
     style = f"<style>{_css('colours.css')}{_css('chart.css')}</style>" if standalone else ""
     back = f'<rect width="{WIDTH_PX}" height="{box.height:.0f}" style="fill:var(--paper)"/>' if standalone else ""
     key = escaped(key)
     return (
         f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {box.height:.0f}" role="img" '
         f'aria-labelledby="{key}-t {key}-d"><title id="{key}-t">{escaped(figure.title)}</title>'
-        f'<desc id="{key}-d">{escaped(figure.description)}</desc>{style}{back}{"".join(parts)}</svg>'
+        f'<desc id="{key}-d">{escaped(figure.description)}</desc>{mark}{style}{back}{"".join(parts)}</svg>'
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tunewright.reporter import load
+from tunewright.reporter import load, typed
 from tunewright.reporter.lines import hanging
 from tunewright.reporter.text import table_text
 from tunewright.reporter.tree import Cell, table
@@ -121,7 +121,7 @@ def _apart_said(names: Sequence[str], answer: Mapping[str, Any]) -> list[str]:
     from tunewright.reporter.curve_section import change_text
 
     for name, origin in zip(names, answer.get("lineage", ()), strict=False):
-        changes = load.as_changes(origin.get("changed"))
+        changes = typed.as_changes(origin.get("changed"))
         if origin.get("parent") and changes:
             changed = "; ".join(map(change_text, changes))
             said.append(f"{name} came from {one_line(Path(str(origin['parent'])).name, 60)}: {changed}")

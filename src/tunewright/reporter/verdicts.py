@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tunewright.reporter.run_view import RunView, TuningView
 
 HEALTH_TONE: dict[str, Tone] = {"healthy": "good", "warning": "warn", "sick": "bad"}
+SEVERITY_TONE: dict[str, Tone] = {"error": "bad", "warning": "warn", "info": "quiet"}
 READINGS = {
     "learned": "it learned the new material",
     "memorised": "it repeats what it was trained on but does not answer other wordings",

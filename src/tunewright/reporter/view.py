@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.curve.read import read_curves
-from tunewright.record.find import MARKS
+from tunewright.record.find import MARKS, METRICS_FILE
 from tunewright.record.notes import NOTES_FILE
 from tunewright.record.run import CHECK_FILE, Run
-from tunewright.reporter import load
-from tunewright.reporter.run_view import Reasoned, RunView, TuningRun, TuningView, View, view_of_curve
+from tunewright.reporter import load, typed
+from tunewright.reporter.run_view import RunView, TuningRun, TuningView, View, view_of_curve
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import TunewrightError, UsageError
 from tunewright.schema.finding import Diagnosis
+from tunewright.schema.plan import PlannedValue
 from tunewright.schema.prescription import Prescription
 
 __all__ = ["RunView", "TuningRun", "TuningView", "View", "read_view", "view_of_curve"]
@@ -40,7 +41,7 @@ def _read_run(path: Path) -> RunView:
     plan = load.json_object(path, "plan.json", problems)
     findings = load.json_object(path, "findings.json", problems)
     recipe_yaml = load.text_file(path, "recipe.yaml", problems)
-    events = load.json_lines(path, "metrics.jsonl", problems, having="resumed_at")
+    events = load.json_lines(path, METRICS_FILE, problems, having="resumed_at")
     kept = load.json_object(path, NOTES_FILE, problems)
     for name in (name for name in MARKS if not (path / name).is_file()):
         problems.note(f"{name} is missing.")
@@ -54,7 +55,7 @@ def _read_run(path: Path) -> RunView:
         result=load.mapping(about.get("result")),
         recipe=load.yaml_object(recipe_yaml, "recipe.yaml", problems),
         recipe_yaml=recipe_yaml,
-        values=tuple(_reasoned(value) for value in load.items(plan.get("values"))),
+        values=tuple(_planned_value(value) for value in load.items(plan.get("values"))),
         predicted=load.mapping(plan.get("predicted")),
         warnings=load.texts(plan.get("warnings")),
         prediction=load.json_object(path, "prediction.json", problems),
@@ -67,7 +68,7 @@ def _read_run(path: Path) -> RunView:
         resumed=_resumed(events),
         diagnosis=diagnosis,
         prescription=prescription,
-        exam=load.as_exam(load.json_object(path, "exam.json", problems)),
+        exam=typed.as_exam(load.json_object(path, "exam.json", problems)),
         adapter_base=load.text(
             load.json_object(path / "best", "adapter_config.json", problems).get("base_model_name_or_path")
         ),
@@ -79,7 +80,7 @@ def _read_run(path: Path) -> RunView:
 def _reading(findings: Mapping[str, Any], curve: Curve | None) -> tuple[Diagnosis | None, Prescription | None]:
     """What the run recorded of its curve; a run that never got so far is read now."""
     if findings or curve is None:
-        return load.as_diagnosis(findings), load.as_prescription(findings.get("prescription"))
+        return typed.as_diagnosis(findings), typed.as_prescription(findings.get("prescription"))
     from tunewright.prescribe.report import report_on
 
     report = report_on(curve)
@@ -95,7 +96,7 @@ def _status(path: Path, about: Mapping[str, Any]) -> str:
 
 
 def _read_curve(path: Path, problems: load.Problems) -> Curve | None:
-    if not (path / "metrics.jsonl").is_file():
+    if not (path / METRICS_FILE).is_file():
         return None
     try:
         return read_curves(path)[0]
@@ -106,8 +107,8 @@ def _read_curve(path: Path, problems: load.Problems) -> Curve | None:
     return None
 
 
-def _reasoned(raw: Mapping[str, Any]) -> Reasoned:
-    return Reasoned(
+def _planned_value(raw: Mapping[str, Any]) -> PlannedValue:
+    return PlannedValue(
         load.text(raw.get("key")), raw.get("value"), load.text(raw.get("why")), load.text(raw.get("source"))
     )
 
@@ -128,7 +129,7 @@ def _read_tuning(path: Path) -> TuningView:
     listed = load.items(about.get("runs")) or [cell for cell in load.items(about.get("cells")) if "status" in cell]
     runs = tuple(_tuning_run(path, raw, problems) for raw in listed)
     best = Path(load.text(load.mapping(about.get("best")).get("run"))).name
-    exam = load.as_exam(about.get("exam"))
+    exam = typed.as_exam(about.get("exam"))
     if exam is None:
         exam = next((run.view.exam for run in runs if run.name == best and run.view), None)
     lines = load.json_lines(path, "decisions.jsonl", problems)
@@ -153,12 +154,12 @@ def _tuning_run(tuning: Path, raw: Mapping[str, Any], problems: load.Problems) -
     health = load.text(raw.get("health")) or (view.health if view else "unknown")
     return TuningRun(
         name=name,
-        changes=load.as_changes(raw.get("changed")),
+        changes=typed.as_changes(raw.get("changed")),
         why=load.text(raw.get("why")),
         eval_loss=load.number(raw.get("eval_loss")),
         forgetting=load.number(raw.get("forgetting")),
         health=health,
-        predicted=load.as_range(raw.get("predicted")),
+        predicted=typed.as_range(raw.get("predicted")),
         verdict=load.text(raw.get("verdict")),
         findings=load.texts(raw.get("findings")),
         view=view,

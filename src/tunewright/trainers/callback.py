@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tunewright.doctor.codes import symptom_of
 from tunewright.doctor.live import UNTOLD, LiveCurve
 from tunewright.schema.errors import EnvironmentMissing, TunewrightError, UsageError
-from tunewright.schema.finding import Finding
+from tunewright.schema.finding import Finding, Severity
 from tunewright.trainers.arguments import recipe_keys
 from tunewright.trainers.folder import RunFolder, check_place
 from tunewright.trainers.log_rows import LogRows
@@ -192,7 +192,7 @@ class TunewrightCallback(TrainerCallback):  # type: ignore[misc]  # transformers
                 self._live, steps=state.global_step, seconds=self._seconds(), kept_best=kept_best, because=because
             )
             told = [finding for finding in report.diagnosis.findings if finding.symptom not in UNTOLD]
-            for finding in self._live.news(told, least=("info", "warning", "error")):
+            for finding in self._live.news(told, least=get_args(Severity)):
                 self._tell(state, finding)
             self._say(state, f"health: {report.diagnosis.health}; tunewright diagnose {self._folder.run.path}")
 

@@ -16,7 +16,7 @@ from typing import Any
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import loss_named
-from tunewright.curve.printouts import BAR, LOOKED_AT, SUFFIXES, without_colours
+from tunewright.curve.printouts import BAR, SUFFIXES, head_of, without_colours
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 
@@ -41,9 +41,9 @@ def matches(path: Path) -> bool:
     """A text file whose first part has lines with a loss and where in the run it was."""
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
-    with open(path, "rb") as file:
-        head = file.read(LOOKED_AT).replace(b"\x00", b"").decode("utf-8", "replace")
-    return len(list(islice((row for row in rows_of(head) if "step" in row or "epoch" in row), FEWEST))) == FEWEST
+    return (
+        len(list(islice((row for row in rows_of(head_of(path)) if "step" in row or "epoch" in row), FEWEST))) == FEWEST
+    )
 
 
 def read(path: Path, columns: Columns | None = None) -> list[Curve]:

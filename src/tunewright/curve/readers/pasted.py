@@ -21,11 +21,11 @@ from tunewright.curve.cells import by_epoch
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import names_loss, place, to_float
+from tunewright.curve.printouts import head_of
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 
 SUFFIXES = (".txt", ".log", ".out", ".md")
-LOOKED_AT = 2**18
 LONGEST_LINE = 400
 """Letters of a line of a table; a longer one is prose."""
 FEWEST = 2
@@ -42,8 +42,7 @@ def matches(path: Path) -> bool:
     """A text whose first part has a table with a loss."""
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
-    with open(path, "rb") as file:
-        return has_table(file.read(LOOKED_AT).replace(b"\x00", b"").decode("utf-8", "replace"))
+    return has_table(head_of(path))
 
 
 def has_table(text: str) -> bool:

@@ -11,12 +11,12 @@ from tunewright.curve.beside import read_yaml
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_object, read_rows
 from tunewright.curve.names import to_step
+from tunewright.record.find import METRICS_FILE
+from tunewright.record.run import PROBES_FILE
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 from tunewright.schema.finding import Finding, Severity
 
-METRICS_FILE = "metrics.jsonl"
-PROBES_FILE = "probes.json"
 MARKS = ("run.json", "recipe.yaml")
 
 

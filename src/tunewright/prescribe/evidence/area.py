@@ -3,7 +3,7 @@
 A run cut to the steps of its lowest evaluation decays to zero by then and so learns less than the long run had by that
 step. One of the same shape spends the same area when its length is that share of the long run's area; but under a
 rate that comes down a given area learns more, and by heart as well. So a cut goes midway, to the geometric mean of the
-two: no shorter than the steps, no longer than the area.
+two: no shorter than the steps, no longer than the area. A change of the schedule made with it changes the area only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tunewright.schema.curve import EMPTY
 FLAT = ("constant", "constant_with_warmup", "wsd", "warmup_stable_decay", "step")
 """Schedules that hold their peak; the others come down at once, and their mean is half of it."""
 FEWEST_RATES = 5
+CLEARLY = 0.1  # validation so far above its lowest, a share, has turned
 
 
 def share_of_area(case: Case, step: float) -> float | None:
@@ -42,7 +43,7 @@ def share_of_area(case: Case, step: float) -> float | None:
 def cut_to_lowest(case: Case, times: float = 1.0) -> tuple[Move, str]:
     """Midway between the steps of the lowest evaluation and the area spent by it, and a clause that says so.
 
-    ``times``: what another change already takes off the length. A factor of 1 or more moves nothing.
+    ``times``: the length that keeps the area under another change made with it. A factor of 1 or more moves nothing.
     """
     low, total = case.lowest_eval, case.total_steps
     share = None if low is None else share_of_area(case, low[0])
@@ -51,8 +52,22 @@ def cut_to_lowest(case: Case, times: float = 1.0) -> tuple[Move, str]:
     says = f"the lowest evaluation loss {show(low[1])} was at step {low[0]} of {total}"
     if share > low[0] / total + 0.01:
         says += f", by which {share:.0%} of the area under the learning rate was spent"
-    midway = math.sqrt(share * low[0] / total)
-    return Move("duration", min(1.0, midway * times), predicted=lowest_as_range(case.curve)), says
+    midway = math.sqrt(share * times * low[0] / total)
+    return Move("duration", min(1.0, midway), predicted=lowest_as_range(case.curve)), says
+
+
+def decay_to_lowest(case: Case) -> tuple[tuple[Move, Move], str]:
+    """A cosine for a rate that never came down, with the cut to the lowest evaluation: a decay has the same area in
+    twice the steps, and ends lower."""
+    cut, where = cut_to_lowest(case, 2.0)
+    steady = f"{where}; the learning rate never came down, and a decay ends lower"
+    return (Move("lr_scheduler_type", to="cosine"), cut), steady
+
+
+def ended_above_lowest(case: Case) -> bool:
+    """Whether the last evaluation lies clearly above the lowest; False without evaluations."""
+    low, last = case.lowest_eval, case.last_eval
+    return low is not None and last is not None and last > low[1] * (1 + CLEARLY)
 
 
 def with_warmup(case: Case, share: float) -> float:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.evidence.area import cut_to_lowest, never_decays
+from tunewright.prescribe.evidence.area import cut_to_lowest, decay_to_lowest, ended_above_lowest, never_decays
 from tunewright.prescribe.evidence.usual import back_to_usual, fewer_rows_a_step, more_rows_a_step, planned_epochs
 from tunewright.prescribe.fit import fit_log_steps, least_gain
 from tunewright.prescribe.guide.bands import SWEET_LOW, Band, band_of
@@ -14,7 +14,7 @@ from tunewright.prescribe.guide.blocks import fewer_epochs
 from tunewright.prescribe.guide.final_loss import tree_rungs
 from tunewright.prescribe.rule import Move, Rule, Rung
 from tunewright.prescribe.sources import G0, LORA_WITHOUT_REGRET, PRECHELT
-from tunewright.prescribe.symptoms import UNSTABLE, rate_far_above, rate_far_below
+from tunewright.prescribe.symptoms import UNSTABLE, bears_its_rate, rate_far_above, rate_far_below
 from tunewright.prescribe.values import is_number, show
 
 UNFITTED_FACTOR = 1.5  # with nothing to fit: the guides' smaller step up
@@ -22,13 +22,12 @@ STEEP_GAIN = 0.1  # expected of one more epoch, a share of the loss: then twice 
 TOO_SMALL_RANK, USUAL_RANK = 2, 16
 SEVERAL_EPOCHS = 2.0
 AT_ONCE = 0.1  # share of the steps
-CLEARLY = 0.1  # validation so far above its lowest, a share, has turned
 
 
 def _overfit(case: Case) -> tuple[Rung, ...]:
     finding = case.first("overfit")
     if finding is None:
-        return _learned_by_heart(case)
+        return _learned_by_heart(case) or _never_settled(case)
     says = f"over-fitting ({finding.why})"
     dropout = case.number("lora_dropout")
     usual = back_to_usual(case, says) if rate_far_above(case) else ()
@@ -45,12 +44,9 @@ def _stop_at_lowest(case: Case, says: str) -> Rung:
     """As many epochs as lead to the lowest evaluation with the rate decayed; a fifth less without a curve."""
     if case.lowest_eval is None or case.curve is None or case.total_steps <= 0:
         return Rung("epochs", says, fewer_epochs(case, 0.8, floor=0.0))
-    if never_decays(case):  # a decay over the same area takes twice the steps, and ends lower
-        cut, where = cut_to_lowest(case, 2.0)
-        decay = Move("lr_scheduler_type", to="cosine")
-        return Rung(
-            "epochs", f"{says}; {where}; the learning rate never came down, and a decay ends lower", (decay, cut)
-        )
+    if never_decays(case):
+        moves, where = decay_to_lowest(case)
+        return Rung("epochs", f"{says}; {where}", moves)
     cut, where = cut_to_lowest(case)
     return Rung("epochs", f"{says}; {where}", (cut,))
 
@@ -64,10 +60,18 @@ def _turned_at_once(case: Case) -> bool:
 def _learned_by_heart(case: Case) -> tuple[Rung, ...]:
     """Validation that turned, in swings too wide for a rise to be sure, while the training loss fell on and on:
     shorter too, where what was lost since the lowest evaluation is more than noise (whoever chooses asks for that)."""
-    finding, low, last = case.first("memorising"), case.lowest_eval, case.last_eval
-    if finding is None or low is None or last is None or "evals_since" not in finding.evidence:
+    finding = case.first("memorising")
+    if finding is None or "evals_since" not in finding.evidence or not ended_above_lowest(case):
         return ()
-    return (_stop_at_lowest(case, finding.why),) if last > low[1] * (1 + CLEARLY) else ()
+    return (_stop_at_lowest(case, finding.why),)
+
+
+def _never_settled(case: Case) -> tuple[Rung, ...]:
+    """Validation that ended far above its lowest under a rate that never came down, swinging or over-fitting: a decay
+    mends the one, and the cut that goes with it the other."""
+    if not never_decays(case) or not ended_above_lowest(case):
+        return ()
+    return (_stop_at_lowest(case, f"the evaluation loss ended at {show(case.last_eval)}"),)
 
 
 OVERFIT = Rule(
@@ -77,8 +81,8 @@ OVERFIT = Rule(
     says="evaluation loss rises while training loss falls: stop where it was lowest",
     generalises=(
         "epochs x the geometric mean of two shares that lay behind the lowest evaluation, of the steps and of the area "
-        "under the learning rate: a shorter run decays sooner, and learns more by area; also where rows are learned by "
-        "heart and validation ended 10 % above its lowest; an LR that never came down gets a cosine of the same area; "
+        "under the learning rate: a shorter run decays sooner, and learns more by area; also where validation "
+        "ended 10 % above its lowest and rows are learned by heart, or the LR never came down: that gets a cosine too; "
         "one far above the planned one, where validation turned in the first tenth of the steps, goes back to that "
         "instead; if that was tried, LR / 2, rank / 2, dropout"
     ),
@@ -97,7 +101,7 @@ def _underfit(case: Case) -> tuple[Rung, ...]:
     longer = _longer(case, says, finding.evidence.get("gain_one_more_epoch"))
     calm = not case.has(*UNSTABLE, "spike")
     return (
-        *(back_to_usual(case, says) if (calm and rate_far_below(case)) or rate_far_above(case) else ()),
+        *(back_to_usual(case, says) if (calm and rate_far_below(case)) or _rate_is_too_high(case) else ()),
         *_rank_of_one(case, says),
         *fewer_rows_a_step(case, says),
         *more_rows_a_step(case, says),
@@ -106,6 +110,11 @@ def _underfit(case: Case) -> tuple[Rung, ...]:
         Rung("LR x 2", says, (Move("learning_rate", 2.0),) if calm and not rate_far_above(case) else ()),
         Rung("rank x 2", says, (Move("lora_rank", 2.0),)),
     )
+
+
+def _rate_is_too_high(case: Case) -> bool:
+    """Whether the learning rate lies far above the planned one and the run does not show that it bears it."""
+    return rate_far_above(case) and not bears_its_rate(case)
 
 
 def _rank_of_one(case: Case, says: str) -> tuple[Rung, ...]:
@@ -183,11 +192,12 @@ UNDERFIT = Rule(
     source=LORA_WITHOUT_REGRET,
     says="losses are close to straight in the logarithm of the steps, so the gain of more steps can be fitted",
     generalises=(
-        "an LR far from the planned one goes there first, a rank of 1 or 2 to 16, rows a step to the planned ones "
-        "where they leave under 100 steps, or to eight where they are under four, with epochs for as many steps; then "
-        "the planned epochs for a steep run of less than half of them, also where some rows were never seen; then more "
-        "epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a fit; "
-        "if that was tried, LR x2, then rank x2, alpha unchanged"
+        "an LR far from the planned one goes there first, but not one above it under which every evaluation fell; a "
+        "rank of 1 or 2 goes to 16, rows a step to the planned ones where they leave under 100 steps, or to eight "
+        "where they are under four, with epochs for as many steps and an LR that goes with the rows' fourth root; "
+        "then the planned epochs for a steep run of less than half of them, also where some rows were never seen; then "
+        "more epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a "
+        "fit; if that was tried, LR x2, then rank x2, alpha unchanged"
     ),
     ask=_underfit,
 )

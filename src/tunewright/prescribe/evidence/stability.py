@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.evidence.area import never_decays
+from tunewright.prescribe.evidence.area import decay_to_lowest, ended_above_lowest, never_decays
 from tunewright.prescribe.evidence.probed import WARMUP_SHARE, rate_is_not_it
 from tunewright.prescribe.evidence.usual import back_to_usual, more_rows_a_step
 from tunewright.prescribe.rule import Move, Rule, Rung
@@ -151,7 +151,11 @@ def _one_bad_batch(case: Case, finding: Finding, says: str) -> tuple[Rung, ...]:
 
 
 def _let_it_decay(case: Case, says: str) -> tuple[Rung, ...]:
-    """A rate that never comes down keeps the weights moving about: a decay to zero lets them settle."""
+    """A rate that never comes down keeps the weights moving about: a decay to zero lets them settle, as long as was
+    worth it where validation ended far above its lowest."""
+    if never_decays(case) and ended_above_lowest(case):
+        moves, where = decay_to_lowest(case)
+        return (Rung("decay", f"{says}; {where}", moves),)
     if not never_decays(case) and not (case.has("lr_constant") and case.value("lr_scheduler_type") is None):
         return ()
     steady = f"{says}; the learning rate never comes down"
@@ -165,9 +169,10 @@ OSCILLATION = Rule(
     says="oscillation: lower the LR; if that was tried, a larger effective batch, then a longer warm-up",
     generalises=(
         "an LR far above the planned one goes back to that; one rise of validation right after a spike of the training "
-        "loss sends to the rows of that batch; a step of fewer than four rows gets eight; an LR that "
-        "never comes down gets a cosine; then LR / 2, accumulation x2, warm-up x2, one at a time so that the next "
-        "curve tells which one helped"
+        "loss sends to the rows of that batch; a step of fewer than four rows gets eight, with the planned LR if its "
+        "own was far above what so few rows would have had; an LR that never comes down gets a cosine, with the cut of "
+        "an over-fit run where validation ended 10 % above its lowest; then LR / 2, accumulation x2, warm-up x2, one "
+        "at a time so that the next curve tells which one helped"
     ),
     ask=_oscillation,
     before={"learning_rate": 1e-4},

@@ -6,6 +6,7 @@ import math
 
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.rule import Move, Rung
+from tunewright.prescribe.symptoms import bears_its_rate, rate_far_above
 from tunewright.prescribe.values import as_times, show
 
 FEW_ROWS_A_STEP, USUAL_ROWS_A_STEP = 4, 8
@@ -29,8 +30,7 @@ def more_rows_a_step(case: Case, says: str) -> tuple[Rung, ...]:
     """A step of a row or two is mostly noise: as many rows as make eight, where fewer than four are known.
 
     At the same epochs there would be as many times fewer steps, so epochs go up with the rows, as far as such a set is
-    planned with; where that is not known they stay. A rate below the planned one follows, with the fourth root, unless
-    the loss swings already.
+    planned with; where that is not known they stay. The rate goes with the rows.
     """
     batch, rows = _batch(case), _rows_a_step(case)
     if not 0 < rows < FEW_ROWS_A_STEP:
@@ -47,7 +47,7 @@ def more_rows_a_step(case: Case, says: str) -> tuple[Rung, ...]:
 
 def fewer_rows_a_step(case: Case, says: str) -> tuple[Rung, ...]:
     """The planned rows a step for a run that has at least twice as many and fewer steps than a plan leaves it, with as
-    many more epochs as make those steps, if such a set is planned with so many."""
+    many more epochs as make those steps, if such a set is planned with so many. The rate goes with the rows."""
     planned, rows = int(case.usual.get("rows_a_step", 0)), _rows_a_step(case)
     if not 0 < 2 * planned <= rows or case.total_steps >= LEAST_STEPS:
         return ()
@@ -57,6 +57,7 @@ def fewer_rows_a_step(case: Case, says: str) -> tuple[Rung, ...]:
         Move("per_device_train_batch_size", to=batch, why=why),
         Move("gradient_accumulation_steps", to=planned // batch, why=why),
         *_as_many_steps(case, LEAST_STEPS / max(1, case.total_steps) * planned / rows, why),
+        *_rate_with_rows(case, planned / rows, why),
     )
     return (Rung("rows a step", why, moves),)
 
@@ -78,10 +79,21 @@ def _as_many_steps(case: Case, times: float, why: str) -> tuple[Move, ...]:
 
 
 def _rate_with_rows(case: Case, times: float, why: str) -> tuple[Move, ...]:
+    """The fourth root of ``times`` as many rows, towards the planned rate and no farther; not up while the loss swings.
+    Under more rows a rate above the planned one stays, unless it lies far above what its own few rows would have had
+    and the run does not show that it bears it: then it goes all the way."""
     share = case.times_usual("learning_rate")
-    if share is None or share >= 1 or case.has("oscillation"):
+    if share is None or (share < 1 and (times < 1 or case.has("oscillation"))):
         return ()
-    return (Move("learning_rate", min(times**RATE_WITH_ROWS, 1 / share), why=why),)
+    root = times**RATE_WITH_ROWS
+    if times > 1 and share > 1:
+        return (Move("learning_rate", 1 / share, why=why),) if _far_above_for_its_rows(case) else ()
+    return (Move("learning_rate", min(root, 1 / share) if times > 1 else max(root, 1 / share), why=why),)
+
+
+def _far_above_for_its_rows(case: Case) -> bool:
+    planned = case.usual.get("rows_a_step", USUAL_ROWS_A_STEP)
+    return rate_far_above(case, (_rows_a_step(case) / planned) ** RATE_WITH_ROWS) and not bears_its_rate(case)
 
 
 def _batch(case: Case) -> int:

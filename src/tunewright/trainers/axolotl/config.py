@@ -7,18 +7,27 @@ from typing import Any
 
 from tunewright.schema.errors import RecipeError
 from tunewright.schema.recipe import Recipe
-from tunewright.trainers.peft_keys import adapter_entry, number, whole
-from tunewright.trainers.tool import source
-from tunewright.trainers.trainer_keys import (
-    OPTIMIZERS,
-    OTHER_OPTIMIZERS,
+from tunewright.trainers.axolotl.conversions import (
+    TRACKERS,
+    best_out,
+    method_back,
+    method_out,
+    packing_out,
+    precision_back,
+    precision_out,
     schedule_back,
     schedule_out,
+    target_back,
+    target_out,
+    trackers_back,
+    trackers_out,
     warmup_back,
-    whole_steps,
 )
+from tunewright.trainers.peft_keys import adapter_entry, number, whole
+from tunewright.trainers.tool import source
+from tunewright.trainers.trainer_keys import OPTIMIZERS, OTHER_OPTIMIZERS, whole_steps
 from tunewright.trainers.trainer_keys import lost as trainer_lost
-from tunewright.trainers.translation import Keys, Lost, Translation, Values, choice, fixed, renamed, same, targets
+from tunewright.trainers.translation import Keys, Lost, Translation, Values, choice, fixed, renamed, same
 
 VERSION = "axolotl 0.19.0"
 
@@ -51,105 +60,14 @@ REMOVED = {
     "rpo_alpha": "dpo_loss_type with dpo_loss_weights",
 }
 
-
-def _method_out(recipe: Recipe, _: int) -> Values:
-    if recipe.method == "full":
-        return {}
-    return {"adapter": recipe.method, "load_in_4bit": True if recipe.method == "qlora" else None}
-
-
-def _method_back(keys: Keys) -> Values:
-    adapter = keys.get("adapter")
-    if adapter not in (None, "lora", "qlora"):
-        raise RecipeError(f"adapter: {adapter}: only lora, qlora and none are trained here")
-    return {"method": "full" if adapter is None else "qlora" if keys.get("load_in_4bit") else "lora"}
-
-
-def _schedule_out(recipe: Recipe, steps: int) -> Values:
-    found = schedule_out(recipe, steps)
-    return {"lr_scheduler": found["lr_scheduler_type"], "lr_scheduler_kwargs": found["lr_scheduler_kwargs"]}
-
-
-def _schedule_back(keys: Keys) -> Values:
-    floor = keys.get("cosine_min_lr_ratio")
-    if keys.get("lr_scheduler") == "cosine" and floor:
-        return {"lr_scheduler_type": "cosine_with_min_lr", "lr_floor": float(floor)}
-    return schedule_back({**keys, "lr_scheduler_type": keys.get("lr_scheduler")})
-
-
-def _warmup_back(keys: Keys) -> Values:
-    if keys.get("warmup_steps") is None and keys.get("warmup_ratio") is None:
-        return {"warmup_ratio": 0.03}  # what Axolotl takes by itself, up to 100 steps
-    return warmup_back(keys)
-
-
-def _precision_out(recipe: Recipe, _: int) -> Values:
-    switches: dict[str, Values] = {
-        "auto": {"bf16": "auto"},
-        "bf16": {"bf16": True},
-        "fp16": {"fp16": True, "bf16": False},
-        "fp32": {"bf16": False, "fp16": False, "tf32": False},
-    }
-    return switches[recipe.precision]
-
-
-def _precision_back(keys: Keys) -> Values:
-    bf16 = keys.get("bf16", "auto")
-    if keys.get("fp16"):
-        return {"precision": "fp16"}
-    return {"precision": "auto" if bf16 in ("auto", None) else "bf16" if bf16 else "fp32"}
-
-
-def _target_out(recipe: Recipe, _: int) -> Values:
-    if recipe.method == "full":
-        return {}
-    found = targets(recipe.lora_target)
-    return {"lora_target_linear": True} if isinstance(found, str) else {"lora_target_modules": list(found)}
-
-
-def _target_back(keys: Keys) -> Values:
-    names = keys.get("lora_target_modules")
-    if keys.get("lora_target_linear") or names == "all-linear":
-        return {"lora_target": "all"}
-    return {"lora_target": tuple(names)} if isinstance(names, (list, tuple)) else {}
-
-
-def _packing_out(recipe: Recipe, _: int) -> Values:
-    if not recipe.packing:
-        return {"sample_packing": False}
-    return {"sample_packing": True, "eval_sample_packing": False, "attn_implementation": "flash_attention_2"}
-
-
-TRACKERS: dict[str, Values] = {
-    "tensorboard": {"use_tensorboard": True},
-    "wandb": {"use_wandb": True, "wandb_project": "tunewright"},
-    "mlflow": {"use_mlflow": True, "mlflow_experiment_name": "tunewright"},
-    "trackio": {"use_trackio": True, "trackio_project_name": "tunewright"},
-}
-
-
-def _trackers_out(recipe: Recipe, _: int) -> Values:
-    return {key: value for name in recipe.report_to for key, value in TRACKERS[name].items()}
-
-
-def _trackers_back(keys: Keys) -> Values:
-    used = {name: keys.get(f"use_{name}") for name in TRACKERS}
-    used["wandb"] = used["wandb"] or keys.get("wandb_project")
-    return {"report_to": [name for name in TRACKERS if used[name]]}
-
-
-def _best_out(recipe: Recipe, _: int) -> Values:
-    return {"early_stopping_patience": recipe.early_stopping_patience or None}
-
-
 TABLE: tuple[Translation, ...] = (
     renamed("model", "base_model"),
-    Translation(("method",), ("adapter", "load_in_4bit"), _method_out, _method_back, "full: no adapter"),
+    Translation(("method",), ("adapter", "load_in_4bit"), method_out, method_back, "full: no adapter"),
     renamed("max_length", "sequence_len"),
     Translation(
         ("packing",),
         ("sample_packing", "eval_sample_packing", "attn_implementation"),
-        _packing_out,
+        packing_out,
         lambda keys: {"packing": bool(keys.get("sample_packing"))},
         "only with flash attention: packed rows under SDPA in bf16 give a loss of 0.0",
     ),
@@ -168,15 +86,15 @@ TABLE: tuple[Translation, ...] = (
     Translation(
         ("lr_scheduler_type", "lr_floor", "decay_share"),
         ("lr_scheduler", "lr_scheduler_kwargs", "cosine_min_lr_ratio"),
-        _schedule_out,
-        _schedule_back,
+        schedule_out,
+        schedule_back,
         "the same closed forms; wsd decays by 1 - sqrt over its last steps",
     ),
     Translation(
         ("warmup_steps", "warmup_ratio"),
         ("warmup_steps", "warmup_ratio"),
         lambda recipe, _: {"warmup_steps": recipe.warmup_steps},
-        _warmup_back,
+        warmup_back,
         "whole steps; 3 % of the run by default",
     ),
     renamed("weight_decay", "weight_decay", back=float),
@@ -184,7 +102,7 @@ TABLE: tuple[Translation, ...] = (
     choice("optim", "optimizer", OPTIMIZERS, OTHER_OPTIMIZERS),
     *same("adam_beta1", "adam_beta2"),
     Translation(
-        ("precision",), ("bf16", "fp16", "tf32"), _precision_out, _precision_back, "auto is Axolotl's own word too"
+        ("precision",), ("bf16", "fp16", "tf32"), precision_out, precision_back, "auto is Axolotl's own word too"
     ),
     renamed("gradient_checkpointing", "gradient_checkpointing", back=bool),
     adapter_entry("lora_rank", "lora_r"),
@@ -193,8 +111,8 @@ TABLE: tuple[Translation, ...] = (
     Translation(
         ("lora_target",),
         ("lora_target_linear", "lora_target_modules"),
-        _target_out,
-        _target_back,
+        target_out,
+        target_back,
         "all is lora_target_linear: true",
     ),
     adapter_entry("modules_to_save", "lora_modules_to_save", lambda names: list(names) or None, tuple),
@@ -218,15 +136,15 @@ TABLE: tuple[Translation, ...] = (
     Translation(
         ("early_stopping_patience",),
         ("early_stopping_patience",),
-        _best_out,
+        best_out,
         lambda keys: {"early_stopping_patience": keys.get("early_stopping_patience")},
         "counts evaluations",
     ),
     Translation(
         ("report_to",),
         tuple(key for keys in TRACKERS.values() for key in keys),
-        _trackers_out,
-        _trackers_back,
+        trackers_out,
+        trackers_back,
         "one switch each",
     ),
     *same("seed"),

@@ -65,8 +65,6 @@ def _body(job: e.Job) -> list[str]:
         *_model(job, found),
         "",
         *trainer(job, own_adapter=own_adapter),
-        "trainer.train()",
-        f'trainer.save_model("{e.OUTPUT}/best")',
     ]
 
 
@@ -98,7 +96,7 @@ def stops_early(job: e.Job) -> bool:
 
 
 def trainer(job: e.Job, *, own_adapter: bool = False) -> list[str]:
-    """The lines that make the trainer; ``own_adapter``: it puts the adapter ``lora`` on the model."""
+    """The lines that make the trainer, train and save; ``own_adapter``: it puts the adapter ``lora`` on the model."""
     stop = f"[EarlyStoppingCallback(early_stopping_patience={job.recipe.early_stopping_patience})]"
     return [
         "trainer = SFTTrainer(",
@@ -110,6 +108,8 @@ def trainer(job: e.Job, *, own_adapter: bool = False) -> list[str]:
         *(["    peft_config=lora,"] if own_adapter else []),
         *([f"    callbacks={stop},"] if stops_early(job) else []),
         ")",
+        "trainer.train()",
+        f'trainer.save_model("{e.OUTPUT}/best")',
     ]
 
 

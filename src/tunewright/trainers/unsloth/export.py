@@ -48,8 +48,6 @@ def _body(job: e.Job) -> list[str]:
         *e.call("args = SFTConfig", arguments, c.ARGS),
         "",
         *trainer(job),
-        "trainer.train()",
-        f'trainer.save_model("{e.OUTPUT}/best")',
     ]
 
 
