@@ -33,7 +33,7 @@ from tunewright.engine.export import load_tuned
 from tunewright.planner.learning_rate import first_run
 from tunewright.record.files import write_whole
 from tunewright.schema.recipe_io import read_settings
-from tunewright.tuner import scout
+from tunewright.tuner import order, scout
 from tunewright.tuner.budget import FORWARD_WEIGHT
 
 RESULTS = ROOT / "bench" / "results" / "tuner"
@@ -48,7 +48,8 @@ ABLATIONS: dict[str, tuple[Any, str, Any]] = {
     "lengthening": (scout, "lengthen", lambda scouting: None),
     "doubling": (scout, "STRAIGHT_FACTOR", 1.0),  # the last run, straight to zero, at the very rate of the short ones
     "neighbours": (scout, "NEIGHBOURS", ((1.0, 1.0),)),
-    "averaging": (tuning_at_work, "held_for_means", lambda budget, eval_tokens: 0.0),
+    "settling": (order, "AVERAGE_SHARE", 0.0),  # short runs are measured at the weights of their last step
+    "blending": (tuning_at_work, "held_for_means", lambda budget, eval_tokens: 0.0),
 }
 """Step -> (where it is, its name there, what stands in its place)."""
 WRONG_PRIOR = 8.0

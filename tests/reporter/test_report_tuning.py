@@ -31,7 +31,9 @@ def tuning(folder: Path, runs: tuple[tuple[Any, ...], ...] = RUNS) -> Path:
         result |= {"tokens_inherited": {"train": inherited, "eval": 20}} if inherited else {}
         (path / "run.json").write_text(json.dumps({"status": "finished", "phase": phase, "result": result}))
         (path / "recipe.yaml").write_text(f"learning_rate: {rate}\nnum_train_epochs: {epochs}\n")
-        events = [{"step": 0, "eval_loss": 3.0}, {"step": steps, "loss": loss}, {"step": steps, "eval_loss": loss}]
+        looks = [(0, 3.0), *([(10, 1.0)] if inherited else []), (steps, loss)]
+        events: list[dict[str, float]] = [{"step": at, "epoch": at / 10, "eval_loss": look} for at, look in looks]
+        events.insert(-1, {"step": steps, "epoch": epochs, "loss": loss})
         (path / "metrics.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
     about = {"kind": "tune", "runs": [{"name": run[0], "eval_loss": run[4]} for run in runs], "stopped_because": "done"}
     (folder / "tuning.json").write_text(json.dumps({**about, "best": {"run": str(folder / runs[-1][0])}}))
@@ -48,9 +50,8 @@ def test_rates_and_lengths_are_drawn_against_the_loss(tmp_path: Path) -> None:
     assert rates.figure.x_log
     assert [list(line.x) for line in rates.figure.panels[0].lines] == [[5e-4, 1e-3]]
     assert rates.figure.x_start < 5e-4 < 1e-3 < rates.figure.x_end
-    names = [line.name for line in lengths.figure.panels[0].lines]
-    assert names[-1] == "whole runs"
-    assert list(lengths.figure.panels[0].lines[0].y) == [1.0, 0.8]
+    lines = {line.name: (list(line.x), list(line.y)) for line in lengths.figure.panels[0].lines}
+    assert lines == {"rate 0.00100, held": ([1.0, 2.0], [1.0, 0.8]), "whole runs": ([2.0], [0.7])}
     assert "<svg" in render_svg(rates.figure)
     assert "learning rate" in render_plot(rates.figure)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,10 @@ FORWARD_WEIGHT = 0.5
 
 @dataclass(frozen=True)
 class Tried:
-    """One run as a point: ``loss`` at its end; NaN when it was ended early. Tokens are its own."""
+    """One run as a point: ``loss`` at its end; NaN when it was ended early. Tokens are its own.
+
+    looks : (epochs, loss) of its evaluations after the start, of its trunk's too
+    """
 
     name: str
     phase: str
@@ -37,6 +40,7 @@ class Tried:
     train_tokens: int
     eval_tokens: int
     ended: str
+    looks: tuple[tuple[float, float], ...] = ()
 
 
 def tuning_blocks(view: TuningView) -> list[Block]:
@@ -98,7 +102,17 @@ def _tried(run: TuningRun) -> Tried | None:
         own["train"],
         own["eval"],
         early,
+        _looks(view),
     )
+
+
+def _looks(view: RunView) -> tuple[tuple[float, float], ...]:
+    curve = view.curve
+    if curve is None or not curve.steps_per_epoch:
+        return ()
+    looks = curve.eval_loss.finite()
+    points = zip((looks.steps / curve.steps_per_epoch).tolist(), looks.values.tolist(), strict=True)
+    return tuple((epochs, loss) for epochs, loss in points if epochs > 0)
 
 
 def _last_loss(view: RunView) -> float:
@@ -115,13 +129,19 @@ def _rates_chart(tried: Sequence[Tried]) -> Chart | None:
 
 
 def _lengths_chart(tried: Sequence[Tried]) -> Chart | None:
-    """Epochs against loss: a line for every rate, the last runs apart."""
+    """Epochs against loss: for every rate that was held the looks of its longest run, the last runs apart.
+
+    A look at a held rate is the loss of the mean of the weights so far: what a run that ended there would have kept.
+    """
     short, last = ([one for one in tried if (one.phase == LAST) is whole] for whole in (False, True))
-    groups = _groups(short, lambda one: one.rate)
-    shown = {f"rate {figure(rate)}, held and decayed": group for rate, group in groups.items() if len(group) > 1}
+    longest = {one.rate: one for one in sorted(short, key=lambda one: (one.rate, one.looks[-1:]))}
+    shown = {f"rate {figure(rate)}, held": _at_its_looks(one) for rate, one in longest.items() if len(one.looks) > 1}
     shown |= {"whole runs": last} if last else {}
-    title = "Loss at the end by length, nats per token"
-    return _chart(title, "epochs", shown, lambda one: one.epochs)
+    return _chart("Loss by length, nats per token", "epochs", shown, lambda one: one.epochs)
+
+
+def _at_its_looks(run: Tried) -> list[Tried]:
+    return [replace(run, epochs=epochs, loss=loss) for epochs, loss in run.looks]
 
 
 def _groups(tried: Sequence[Tried], key: Callable[[Tried], float]) -> dict[float, list[Tried]]:

@@ -196,10 +196,10 @@ class Scouting:
 def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple[Change, ...]:
     """The knobs of rate, length and rank in which two recipes differ."""
     changes = []
-    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "lora_rank"):
+    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "average_share", "lora_rank"):
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
-            factor = None if isinstance(new, str) else new / old
+            factor = None if isinstance(new, str) or not old else new / old
             changes.append(Change(key, old, new, factor, why, rule, OWN))
     return tuple(changes)
 

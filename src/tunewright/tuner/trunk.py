@@ -14,23 +14,25 @@ GROWTH, LATE_GROWTH = 2.0, 1.5
 
 
 def lengthen(scouting: Scouting) -> None:
-    """The trunk goes on while its last length gained more than noise; two of them while their losses are a tie."""
+    """The best goes on while its last length gained more than noise; two of them while their losses are a tie."""
     if not any(math.isfinite(rung.loss) for rung in scouting.current()):
         return
-    trunks = _front(scouting.finals())
-    while True:
-        before = {rung.rate: rung for rung in trunks}
-        made = _next_lengths(scouting, trunks)
-        if not made:
-            return
+    made = scouting.finals()
+    while made:
         longer = leader(made)
-        shorter = before[longer.rate]
-        if not longer.whole or not gained(longer, shorter):
+        shorter = _shorter(scouting, longer)
+        if shorter is not None and not (longer.whole and gained(longer, shorter)):
             scouting.turned = True
             _say_turned(scouting, shorter, longer)
             scouting.target_epochs = _turn(longer) / scouting.per_epoch
             return
-        trunks = _front(made)
+        made = _next_lengths(scouting, _front(made))
+
+
+def _shorter(scouting: Scouting, longer: Rung) -> Rung | None:
+    """The run that this one went on from, or the next shorter one at its rate; None for the shortest."""
+    shorter = [rung for rung in scouting.current() if rung.rate == longer.rate and rung.total < longer.total]
+    return max(shorter, key=lambda rung: rung.total, default=None)
 
 
 def _front(rungs: Sequence[Rung]) -> list[Rung]:
