@@ -69,6 +69,12 @@ def test_an_overfit_run_whose_rate_never_came_down_gets_a_cosine_midway_too():
     assert values(prescription) == {"lr_scheduler_type": "cosine", "num_train_epochs": 2.8}
 
 
+def test_a_run_that_keeps_the_mean_of_its_weights_needs_no_decay():
+    config = {**GUIDE_CONFIG, "lr_scheduler_type": "constant", "average_share": 0.3}
+    made = curve(turning, learning_rate=rates(lambda at: 1.0))
+    assert values(prescribe(case("overfit", "lr_constant", made=made, config=config))) == {"num_train_epochs": 2.0}
+
+
 @pytest.mark.parametrize(("loss_at_end", "cut"), [(1.4, True), (1.05, False)])
 def test_rows_learned_by_heart_are_a_reason_to_stop_once_validation_clearly_turned(loss_at_end, cut):
     def turned(step):

@@ -42,7 +42,7 @@ def blended(steps: Sequence[Step], means: Means, goal: Goal = "eval") -> tuple[B
 def test_runs_are_added_from_the_best_on_where_the_mean_gets_better() -> None:
     steps = [step("a", 1.0), step("c", 1.2), step("b", 1.1)]
     means = Means({("a", "b"): 1.05, ("a", "c"): 0.9})
-    assert blended(steps, means) == (Blend(("a", "c"), 0.9, None), 30)
+    assert blended(steps, means) == (Blend(("a", "c"), 0.9, None), 20)
     assert means.asked == [("a", "b"), ("a", "c"), ("a", "c")]
 
 

@@ -79,7 +79,9 @@ def blend(steps: Sequence[Step], best: Step, *, measure: Measure, goal: Goal) ->
             names, lowest = [*names, step.outcome.name], found.eval_loss
     if not lowest < (1 - BAR_SHARE) * eval_loss_of(best):
         return None, tokens
-    found = measure(names, forgetting=goal == "balanced")
+    if goal == "eval":
+        return Blend(tuple(names), lowest, None), tokens
+    found = measure(names, forgetting=True)
     allowed = max(FORGETTING_NATS.value, best.outcome.summary.forgetting or 0.0)
     if found.forgetting is not None and not found.forgetting <= allowed:
         return None, tokens + found.eval_tokens
