@@ -28,6 +28,7 @@ from tunewright.record.versions import versions
 
 BEST, SEEDS = 12, (1, 2)
 ALONE_SHARE = 0.05
+LONGER = 1.5
 VERSIONS_OF = ("torch", "transformers", "tunewright")
 
 
@@ -88,7 +89,17 @@ class _Grids:
         control = random.Random(0).sample([log.cell for log in logs], round(ALONE_SHARE * len(logs)))
         for cell in control:
             logs += self._pack(f"alone-{cell}", lambda cell=cell: [train_alone(self.bench, cell)])
-        return logs
+        return [*logs, *self._longer(best[0].cell.rank)]
+
+    def _longer(self, rank: int) -> list[Log]:
+        """Half as long again as the longest, at the best rank: whether the best lies at the edge of the epochs."""
+        count = round(LONGER * self.epochs[-1])
+        cells = {one: [Cell(one, count, rate, rank) for rate in RATES] for one in SCHEDULES}
+        packs = [
+            self._pack(f"{one}-{rank}-{count}", lambda cells=cells: train_packed(self.bench, cells))
+            for one, cells in cells.items()
+        ]
+        return [log for pack in packs for log in pack]
 
     def _grid(self, schedule: Schedule) -> list[Log]:
         logs: list[Log] = []

@@ -2,7 +2,7 @@
 
     python -m bench.tuner.live topics --seeds 0 1 2     within 6 % of the cost of one grid (--share)
     python -m bench.tuner.live topics --budget default  with the budget it takes when none is named
-    python -m bench.tuner.live topics --without race    with one of its steps left out
+    python -m bench.tuner.live topics --without race    with one of its steps left out; half: of the budget
 
 A seed that has its result in ``bench/results/tuner`` is not run again, unless the tuner's code has changed.
 """
@@ -54,6 +54,8 @@ ABLATIONS: dict[str, tuple[Any, str, Any]] = {
 """Step -> (where it is, its name there, what stands in its place)."""
 WRONG_PRIOR = 8.0
 """``--without prior``: the search starts at an eighth of the planned learning rate."""
+BY_OPTION = ("prior", "half")
+"""What is left out without changing the code: the prior, and half of the budget."""
 
 
 def main() -> None:
@@ -68,7 +70,8 @@ def main() -> None:
 def run_pair(name: str, options: argparse.Namespace) -> None:
     """All seeds of one pair, each written down as it ends."""
     grid = Grid.of(*read_logs(path_of(name)))
-    budget = "" if options.budget == "default" else options.budget or f"{int(options.share * grid.one_grid)}tokens"
+    share = options.share / (2 if options.without == "half" else 1)
+    budget = "" if options.budget == "default" else options.budget or f"{int(share * grid.one_grid)}tokens"
     path = result_path(name, options.without)
     code = fingerprint([], DECIDES)
     known = json.loads(path.read_text())["runs"] if path.is_file() else []
@@ -164,7 +167,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--share", type=float, default=0.06, help="of the cost of one grid")
     parser.add_argument("--budget", default="", help="as the product takes it, or default; rules over --share")
-    parser.add_argument("--without", default="", choices=["", "prior", *ABLATIONS], help="leave a step out")
+    parser.add_argument("--without", default="", choices=["", *BY_OPTION, *ABLATIONS], help="leave a step out")
     return parser.parse_args()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from bench.peers import ENVIRONMENTS
 from bench.records import machine
 from bench.tuner.cells import path_of, read_logs
-from bench.tuner.live import ABLATIONS, RESULTS, result_path
+from bench.tuner.live import ABLATIONS, BY_OPTION, RESULTS, result_path
 from bench.tuner.pairs import PAIRS
 from bench.tuner.score import SEEDS, SHARES, Came, regret, scored
 from bench.tuner.search import Grid
@@ -40,7 +40,7 @@ def main() -> None:
     means = {name: expected_best(logs) for name, (_, logs) in read.items()}
     ours = {name: all_of for name in names if (all_of := _live(name, grids[name], means[name]))}
     ablated = {
-        step: {name: _live(name, grids[name], means[name], step) for name in names} for step in ("prior", *ABLATIONS)
+        step: {name: _live(name, grids[name], means[name], step) for name in names} for step in (*BY_OPTION, *ABLATIONS)
     }
     if ours:
         print(f"{live_table(ours, {name: about[name]['seconds'] for name in names})}\n")

@@ -22,7 +22,11 @@ TOP = 3
 
 @dataclass(frozen=True)
 class Grid:
-    """A pair's runs on the first seed. ``eval_tokens``: of one look at the rows to choose on."""
+    """A pair's runs on the first seed. ``eval_tokens``: of one look at the rows to choose on.
+
+    Runs longer than its ``epochs`` say only whether the best lies at their edge: no search is offered them, and they
+    are not in a grid's cost.
+    """
 
     logs: Mapping[Cell, Log]
     epochs: Sequence[int]
@@ -39,11 +43,11 @@ class Grid:
 
     @cached_property
     def best(self) -> Log:
-        """The best of all schedules by the rows to choose on."""
+        """The best of all schedules by the rows to choose on, longer runs too."""
         return min(self.logs.values(), key=lambda log: finite(log.best.eval))
 
     def cells(self, schedule: Schedule) -> list[Cell]:
-        return [cell for cell in self.logs if cell.schedule == schedule]
+        return [cell for cell in self.logs if cell.schedule == schedule and cell.epochs in self.epochs]
 
     @cached_property
     def top(self) -> frozenset[Cell]:
