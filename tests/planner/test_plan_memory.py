@@ -32,6 +32,11 @@ def test_fixed_part_of_lora_is_the_base_and_sixteen_bytes_an_adapter_weight() ->
     assert fixed == pytest.approx((8_030_000_000 * 2 + LLAMA.lora_parameters(16) * 16) / GIB + 0.8)
 
 
+def test_a_mean_of_the_weights_is_four_bytes_a_trained_one() -> None:
+    fixed = [estimated(LLAMA, GPU, replace(LOAD, averages=averages)).train.fixed_GiB for averages in (False, True)]
+    assert fixed[1] - fixed[0] == pytest.approx(LLAMA.lora_parameters(16) * 4 / GIB)
+
+
 def test_a_four_bit_base_takes_about_a_third_of_the_sixteen_bit_one() -> None:
     # the linear weights shrink to 9/32, the embeddings stay
     lora, qlora = (estimated(LLAMA, GPU, replace(LOAD, method=name)).train.fixed_GiB for name in ("lora", "qlora"))
@@ -46,6 +51,7 @@ def test_a_four_bit_base_takes_about_a_third_of_the_sixteen_bit_one() -> None:
         {"rank": 64},
         {"length": 2048},
         {"supervised_share": 1.0},
+        {"averages": True},
     ],
 )
 def test_each_of_these_needs_more(heavier: dict[str, object]) -> None:

@@ -65,6 +65,7 @@ def memory_of(draft: Draft, *, method: str, gradient_checkpointing: bool) -> Mem
         length=load_length(facts.data, draft["max_length"]),
         supervised_share=supervised_share(facts.data),
         gradient_checkpointing=gradient_checkpointing,
+        averages=draft["average_share"] > 0,
     )
     return estimated(facts.model, facts.machine, load)
 

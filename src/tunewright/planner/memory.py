@@ -97,7 +97,10 @@ def fitted(small: tuple[int, float], large: tuple[int, float]) -> MemoryLine:
 
 @dataclass(frozen=True)
 class Load:
-    """The settings that decide how much memory is needed. ``length``: tokens of the longest row."""
+    """The settings that decide how much memory is needed.
+
+    length : tokens of the longest row; averages: whether the mean of the trained weights is kept beside them
+    """
 
     method: str
     precision: str
@@ -106,6 +109,7 @@ class Load:
     length: int
     supervised_share: float
     gradient_checkpointing: bool
+    averages: bool = False
 
 
 def load_length(data: DataFacts, max_length: int | None) -> int:
@@ -122,7 +126,7 @@ def supervised_share(data: DataFacts) -> float:
 def estimated(model: ModelFacts, machine: MachineFacts, load: Load) -> Memory:
     """Memory from shapes alone.
 
-    fixed    = libraries + weights + trainable x (4 weight + 4 gradient + 8 AdamW moments) bytes
+    fixed    = libraries + weights + trainable x (4 weight + 4 gradient + 8 AdamW moments [+ 4 mean]) bytes
     training = activations kept for the backward pass + fp32 logits and their gradient at supervised positions
     eval     = the working set of one layer + fp32 logits; nothing is kept for a backward pass
 
@@ -154,7 +158,7 @@ def _weights(model: ModelFacts, load: Load, bytes_each: float) -> float:
 
 def _training_state(model: ModelFacts, load: Load) -> float:
     trainable = model.parameters if load.method == "full" else model.lora_parameters(load.rank)
-    return trainable * (4.0 + 4.0 + OPTIMIZER_BYTES[load.optim])
+    return trainable * (4.0 + 4.0 + OPTIMIZER_BYTES[load.optim] + (4.0 if load.averages else 0.0))
 
 
 def _kept_per_token(model: ModelFacts, bytes_each: float) -> float:

@@ -48,6 +48,7 @@ def pack_peak_GiB(cells: Sequence[Cell], slots: int, machine: MachineFacts) -> f
         length=load_length(data, recipe.max_length),
         supervised_share=supervised_share(data),
         gradient_checkpointing=recipe.gradient_checkpointing,
+        averages=any(cell.recipe.average_share for cell in cells),
     )
     memory = estimated(model, machine, load)
     more_GiB = (slots - 1) * slot_state_GiB(model, load)

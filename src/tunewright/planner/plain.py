@@ -7,6 +7,7 @@ from tunewright.planner.guide_ranges import guides_on
 from tunewright.planner.sources import (
     ADAM,
     ADAMW,
+    FIXED_DURATIONS,
     KEY_HYPERPARAMETERS,
     MASTERING,
     TRAINING_PROCESS,
@@ -77,6 +78,14 @@ def packing(draft: Draft) -> PlannedValue:
         return PlannedValue("packing", True, "Raw text is always joined to full blocks.", MASTERING)
     why = "Off: rows stay whole and apart; batches of like length waste little padding."
     return PlannedValue("packing", False, why, TUNEWRIGHT)
+
+
+def average_share(draft: Draft) -> PlannedValue:
+    why = (
+        "Off: a learning rate that falls to zero settles the weights. Under one that is held, 0.3 keeps the mean of "
+        "the last 30 % of steps, which does the same."
+    )
+    return PlannedValue("average_share", 0.0, why, FIXED_DURATIONS)
 
 
 def lr_floor(draft: Draft) -> PlannedValue:

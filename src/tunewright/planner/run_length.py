@@ -137,13 +137,6 @@ def decay_share(draft: Draft) -> PlannedValue:
     return PlannedValue("decay_share", 0.2, why, FIXED_DURATIONS)
 
 
-def average_share(draft: Draft) -> PlannedValue:
-    falls = draft["lr_scheduler_type"] != "constant"
-    why = "Off: a learning rate that falls to zero settles the weights by itself."
-    other = "Off; a rate that never falls leaves the weights wandering, and 0.3 would keep the mean of where they were."
-    return PlannedValue("average_share", 0.0, why if falls else other, FIXED_DURATIONS)
-
-
 def eval_steps(draft: Draft) -> PlannedValue:
     """The cadence of :mod:`tunewright.planner.steps`, thinned out where the validation rows would cost too much."""
     total, per_epoch = _steps(draft)
