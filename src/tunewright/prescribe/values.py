@@ -50,6 +50,8 @@ def scaled(key: str, before: float, factor: float) -> float | int:
 
     >>> scaled("lora_rank", 4, 2), scaled("num_train_epochs", 5, 0.72229), scaled("val_size", 0.4, 2)
     (8, 3.6, 0.5)
+    >>> scaled("num_train_epochs", 3.75, 1.0)
+    3.75
     """
     result = before * factor
     if factor == 1 or not math.isfinite(result) or result <= 0:
