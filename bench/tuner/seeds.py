@@ -21,7 +21,7 @@ def seeds_table(logs: Mapping[str, Sequence[Log]]) -> str:
 class Expected:
     """What the best cell comes to on average over its seeds: kept losses on the rows to choose on, and on sealed ones.
 
-    The best of 288 single runs is in part the luckiest; nobody who makes another run of its cell gets it again."""
+    The best of 312 single runs is in part the luckiest; nobody who makes another run of its cell gets it again."""
 
     eval: float
     test: float
