@@ -39,7 +39,10 @@ from tunewright.tuner.budget import FORWARD_WEIGHT
 RESULTS = ROOT / "bench" / "results" / "tuner"
 PRODUCT = Path(tw.__file__).parent
 APP = PRODUCT / "app"
-DECIDES = [PRODUCT / "tuner", PRODUCT / "prescribe", APP / "tune.py", APP / "tuning_at_work.py", APP / "blending.py"]
+DECIDES = [
+    *(PRODUCT / "tuner", PRODUCT / "prescribe", PRODUCT / "engine" / "averaging.py"),
+    *(APP / "tune.py", APP / "tuning_at_work.py", APP / "blending.py"),
+]
 """The code whose change makes a result old."""
 
 ABLATIONS: dict[str, tuple[Any, str, Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,14 @@ def test_a_small_budget_is_spent_on_training_not_on_asking_the_base(tmp_path: Pa
     assert first["epochs"] >= 1.0
     spent = answer["tokens"]["train"] + 0.5 * (answer["tokens"]["eval"] - answer["tokens"]["beside"])
     assert answer["tokens"]["train"] > 0.6 * spent
+
+
+def test_every_value_of_a_short_run_has_a_reason_of_its_own(tmp_path: Path) -> None:
+    answer = tune(tmp_path, "llama", "messages", budget="40epochs", goal="eval", num_train_epochs=8)
+    plan = open_run(Path(answer["runs"][0]["run"])).read("plan.json")
+    values = {value["key"]: value for value in plan["values"]}
+    assert answer["runs"][0]["phase"] == "probe"
+    assert "mean of the last 30%" in values["average_share"]["why"]
+    for key in ("warmup_steps", "eval_steps", "early_stopping_patience"):
+        numbers = re.findall(r"\d+", values[key]["why"])
+        assert not numbers or str(values[key]["value"]) in numbers, key

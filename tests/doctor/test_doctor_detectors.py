@@ -557,3 +557,14 @@ def test_calm_evaluations_decide_where_batches_vary_too_much():
 def test_harder_training_rows_are_not_noise():
     line = fall(2.8, 2.0)
     assert not diagnose(make(1.4 * line[1:], at_evals(line), 0)).has("noisy_labels")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"), [({}, True), ({"average_share": 0.0}, True), ({"average_share": 0.3}, False)]
+)
+def test_a_constant_rate_wants_a_decay_unless_the_mean_of_the_weights_is_kept(
+    config: dict[str, float], said: bool
+) -> None:
+    line = fall(1.6, 0.8, 80)
+    curve = make(line[1:], at_evals(line), 0, rate=np.full(STEPS, 1e-4), per_epoch=STEPS / 3)
+    assert diagnose(replace(curve, config=config)).has("lr_constant") is said

@@ -73,6 +73,25 @@ def test_the_mean_is_a_mean_of_later_steps_more_than_of_earlier_ones(share: floa
     assert (np.diff(weight_n) >= -1e-12).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 5e-324, 1e-310, 1e-9])
+def test_hardly_any_share_is_the_newest_weight(share: float) -> None:
+    assert newest_weight(share, 1000) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_while_means_are_shown_no_copy_is_made_and_all_is_as_it_was_afterwards() -> None:
+    params_KP = torch.arange(6.0).reshape(2, 3)
+    means = RunningMeans(params_KP, [0.5, 0.0])
+    params_KP += 1
+    means.take([2, 2])
+    before, mean_1P = params_KP.clone(), means.of(0)
+    assert mean_1P is not None
+    settled_1P = mean_1P.clone()
+    with means.shown([0, 1]):
+        assert torch.equal(params_KP, torch.cat([settled_1P, before[1:]]))
+    assert torch.equal(params_KP, before)
+    assert torch.equal(mean_1P, settled_1P)
+
+
 @pytest.mark.parametrize("share", [0.2, 0.3, 0.5, 1.0])
 def test_the_mean_is_as_old_as_that_of_the_last_share(share: float) -> None:
     steps = 4000

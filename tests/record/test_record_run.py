@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.record.files import write_folder, write_whole
-from tunewright.record.run import STALE_AFTER_S, create_run, find_runs, free_name, open_run
+from tunewright.record.run import STALE_AFTER_S, create_run, find_runs, free_name, kept_run, open_run
 from tunewright.schema.errors import DataError, UsageError
 
 
@@ -112,3 +113,14 @@ def test_a_place_under_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_write_whole_leaves_no_temporary_file(tmp_path: Path) -> None:
     write_whole(tmp_path / "a.json", b"{}")
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("best", "kept"),
+    [({"run": "/moved/away/run-2"}, "run-2"), ({"run": "/gone/run-9"}, ""), ({}, ""), (None, ""), ("run-2", "")],
+)
+def test_a_tuning_stands_for_the_run_that_it_keeps(tmp_path: Path, best: object, kept: str) -> None:
+    (tmp_path / "run-2").mkdir()
+    (tmp_path / "tuning.json").write_text(json.dumps({"best": best}))
+    assert kept_run(tmp_path) == tmp_path / kept
+    assert kept_run(tmp_path / "run-2") == tmp_path / "run-2"

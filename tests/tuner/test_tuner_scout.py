@@ -54,6 +54,27 @@ def test_rates_that_break_are_no_reason_to_go_higher() -> None:
     assert any("was ended after step 20: non-finite" in line for line in said)
 
 
+def test_a_neighbour_that_broke_does_not_race_for_it_left_nothing_to_go_on_from() -> None:
+    world = World(breaks=(5e-4,))
+    scout(world)
+    broken = world.made[0][0]
+    assert broken.recipe.learning_rate == 5e-4
+    assert broken.name not in [order.after for orders in world.made for order in orders]
+    assert any(order.phase in ("race", "trunk") for orders in world.made for order in orders)
+
+
+def test_a_share_somebody_set_is_what_short_runs_average() -> None:
+    world = World()
+    scout(world, planned=PLANNED.changed(average_share=0.5))
+    assert {order.recipe.average_share for order in world.made[0]} == {0.5}
+
+
+def test_no_last_run_is_announced_that_the_budget_does_not_hold() -> None:
+    scouted, said = scout(World(), epochs=12.0)
+    left = 12.0 * EPOCH_TOKENS - scouted.spent.cost
+    assert any(line.startswith("next:") for line in said) == (left >= 0.25 * PRICES(scouted.first).tokens)
+
+
 def test_when_every_rate_breaks_lower_ones_are_tried() -> None:
     scouted, _ = scout(World(best_rate=1e-4, breaks_above=3e-4))
     assert scouted.first.learning_rate <= 5e-4

@@ -42,6 +42,7 @@ def test_a_run_that_begins_elsewhere_costs_its_own_steps() -> None:
     whole, rest = PRICES(recipe), PRICES(recipe, 60)
     assert whole.tokens == 100 * 160 + 0.5 * 5 * 1000
     assert rest.tokens == 40 * 160 + 0.5 * 2 * 1000
+    assert PRICES(recipe, 50).tokens == 50 * 160 + 0.5 * 2 * 1000  # the look at the fork is the shorter run's
     assert replace(PRICES, tokens_per_s=100.0)(recipe).seconds == whole.tokens / 100
 
 

@@ -40,13 +40,15 @@ PRICES = Prices(ROWS, TOKENS_PER_ROW, VAL_ROWS * TOKENS_PER_ROW)
 class World:
     """``best_rate``: of runs that hold their rate; ``turns_at``: epochs past which every further one costs loss.
 
-    breaks_above : rates whose numbers break; ``forgets``: nats per token and epoch, without replay
+    breaks_above : rates whose numbers break; ``breaks``: further such rates
+    forgets      : nats per token and epoch, without replay
     made         : the orders so far, in rounds
     """
 
     best_rate: float = 1e-3
     turns_at: float = math.inf
     breaks_above: float = math.inf
+    breaks: tuple[float, ...] = ()
     forgets: float = 0.0
     noise: float = 0.002
     made: list[list[Order]] = field(default_factory=list)
@@ -70,7 +72,7 @@ class World:
         loss = np.array([self.loss(recipe, step) for step in steps])
         evals = np.array(sorted(evaluation_steps(recipe, total, PER_EPOCH)))
         eval_loss = np.array([3.0 if step == 0 else self.loss(recipe, step) for step in evals])
-        if recipe.learning_rate > self.breaks_above:
+        if recipe.learning_rate > self.breaks_above or recipe.learning_rate in self.breaks:
             loss[10:] = math.nan
             loss, steps, evals, eval_loss = loss[:20], steps[:20], evals[:1], eval_loss[:1]
         general = 0.1 + (0.0 if recipe.replay else self.forgets) * evals / PER_EPOCH

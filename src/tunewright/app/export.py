@@ -15,7 +15,7 @@ from tunewright.data.rows import Row
 from tunewright.planner.sources import GIVEN
 from tunewright.planner.steps import total_steps
 from tunewright.record.files import write_folder, write_whole
-from tunewright.record.run import Run, open_run
+from tunewright.record.run import Run, kept_run, open_run
 from tunewright.schema.errors import UsageError
 from tunewright.schema.recipe import Recipe
 from tunewright.schema.recipe_io import comments_of, nearest, to_yaml
@@ -104,7 +104,7 @@ def tool_named(name: str, flag: str = "--to") -> Tool:
 def read_source(source: str, settings: dict[str, Any]) -> tuple[Prepared, dict[str, str]]:
     """The run read and planned again, and why each value is what it is."""
     if Path(source).is_dir():
-        run = open_run(Path(source))
+        run = open_run(kept_run(Path(source)))
         given = settings_of(run)
         if not given:
             raise UsageError(f"{source}: the run has no recipe.yaml to export", hint="give the recipe itself")

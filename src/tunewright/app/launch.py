@@ -14,7 +14,7 @@ from typing import Any
 from tunewright.app.export import tool_named, write_export
 from tunewright.app.launched_run import FOLDER, LaunchedRun
 from tunewright.app.lineage import lineage_of
-from tunewright.app.prepare import prepare
+from tunewright.app.prepare import Prepared, prepare, replanned
 from tunewright.app.request import Request
 from tunewright.app.run_one import describe_run
 from tunewright.app.watch import Silent, Watch
@@ -58,13 +58,20 @@ def launch(
     about = {"command": command, "trainer": tool.name, "trainer_version": found.version, "trainer_python": found.path}
     run = create_run(runs_dir, name or free_name(runs_dir, tool.name), about={**about, "stop_on": sorted(symptoms)})
     promise, parents = (lineage.promise, lineage.about) if lineage is not None else (None, {})
-    describe_run(run, prepared, promise, **parents)
+    describe_run(run, _as_others_make_it(prepared), promise, **parents)
     reasons = {value.key: value.why for value in prepared.plan.values if value.source != GIVEN}
     written = write_export(tool, prepared, reasons, run.path / FOLDER)
     for lost in written.losses:
         watch.say(f"{run.name}: cannot be said to {tool.title}: {lost}")
     watch.say(f"{run.name}: {tool.title} {found.version} in {found.path}")
     return LaunchedRun(run, tool, found.path, written.job.steps, symptoms, watch).go()
+
+
+def _as_others_make_it(prepared: Prepared) -> Prepared:
+    """The plan without what no other trainer does: a record must not claim a mean that nobody made."""
+    if not prepared.recipe.average_share:
+        return prepared
+    return replanned(prepared, prepared.recipe.changed(average_share=0.0), ())
 
 
 def resume_launched(run: Run, watch: Watch) -> dict[str, Any]:

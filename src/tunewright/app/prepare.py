@@ -17,10 +17,11 @@ from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_mo
 from tunewright.data.tokens import Encoded, TokenRow, default_max_length, encode_rows
 from tunewright.planner.machine import this_machine
 from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
+from tunewright.planner.sources import TUNEWRIGHT
 from tunewright.probes.general import replay_rows_from_file
 from tunewright.schema.errors import DataError, ModelError
 from tunewright.schema.facts import DataFacts, MachineFacts, ModelFacts, PastRun
-from tunewright.schema.plan import Plan
+from tunewright.schema.plan import Plan, PlannedValue
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 
@@ -186,8 +187,15 @@ def replanned(
         for change in changes
         if change.key in reasons
     }
-    values = tuple(replace(reasons[value.key], value=value.value) for value in plan.values)
+    values = tuple(_with_reason(value, reasons[value.key]) for value in plan.values)
     return replace(prepared, plan=replace(plan, values=values))
+
+
+def _with_reason(value: PlannedValue, known: PlannedValue) -> PlannedValue:
+    """The value with the reason that is known for it; a reason of another value is none for this one."""
+    if known.value == value.value:
+        return known
+    return replace(value, why="It follows from the changes that were made for this run.", source=TUNEWRIGHT)
 
 
 READ_KEYS = ("data", "val", "test", "template", *READING_KEYS)

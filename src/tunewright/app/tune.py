@@ -87,7 +87,7 @@ def _within(
     epochs = max(1.0, round(PLANNED_SHARE * allowed.tokens / max(1, prepared.train.tokens), 1))
     if prepared.recipe.max_steps is None and epochs < prepared.recipe.num_train_epochs:
         wanted["num_train_epochs"] = (epochs, f"{epochs:g}: half of the budget ({allowed.said})")
-    narrowest = min((min(pair) for pair in prepared.model.linear_in_out), default=0)
+    narrowest = prepared.model.narrowest or 0
     rank = min(MOST_RANK, 2 * prepared.recipe.lora_rank)
     if goal == "eval" and prepared.recipe.lora_rank < rank <= narrowest:
         wanted["lora_rank"] = (rank, f"{rank}: twice the planned rank, as a tuning compares at no extra token")

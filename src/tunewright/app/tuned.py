@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.data.model_folder import load_tokenizer, resolve_model
-from tunewright.record.run import Run, open_run
+from tunewright.record.run import Run, kept_run, open_run
 from tunewright.schema.errors import ModelError, UsageError
 from tunewright.schema.recipe import Method, Precision, Recipe
 from tunewright.schema.recipe_io import make_recipe, read_settings
@@ -37,17 +37,18 @@ class Source:
 
 
 def is_tuned(source: str | Path) -> bool:
-    """Whether a name is a run or an adapter folder rather than a model."""
-    path = Path(source)
+    """Whether a name is a run, a tuning or an adapter folder rather than a model."""
+    path = kept_run(Path(source))
     return (path / "recipe.yaml").is_file() or (path / ADAPTER_CONFIG).is_file()
 
 
 def find_tuned(source: str | Path, model: str = "") -> Source:
-    """The tuned model behind a run folder or an adapter folder; ``model`` replaces the base that is recorded.
+    """The tuned model behind the folder of a run, of a tuning (the run that it keeps) or of an adapter; ``model``
+    replaces the base that is recorded.
 
     Raises UsageError when there is none, or its base is nowhere said; ModelError when the base is not there.
     """
-    path = Path(source).absolute()
+    path = kept_run(Path(source).absolute())
     return _of_adapter(path, model) if (path / ADAPTER_CONFIG).is_file() else _of_run(path, model)
 
 

@@ -25,7 +25,7 @@ from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change
 from tunewright.tuner.budget import FORWARD_WEIGHT, Spent
-from tunewright.tuner.order import Order
+from tunewright.tuner.order import AVERAGE_SHARE, Order
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.tuning import Outcome
 
@@ -73,9 +73,8 @@ class TuningRuns:
         runs = [self._folder(order) for order in orders]
         tasks = [self._task(run, order) for run, order in zip(runs, orders, strict=True) if run.status() != "finished"]
         if tasks:
-            hint = f"tunewright tune --resume --name {self.folder.name}"
             begun = any(task.run.metrics_path.exists() for task in tasks)
-            ended = run_packed(tasks, self.base, self.watch, slots=self.slots, resume=begun, resume_hint=hint)
+            ended = run_packed(tasks, self.base, self.watch, slots=self.slots, resume=begun, resume_hint="")
             for one in ended:
                 if isinstance(one, TunewrightError):
                     raise one
@@ -175,5 +174,6 @@ def slots_for(prepared: Prepared) -> int:
     """How many runs of this kind memory holds at once on this machine, at most 8, at least 1."""
     if alone_because(prepared.recipe):
         return 1
-    cell = Cell(prepared.recipe, prepared.plan.predicted, prepared.facts, prepared.model)
+    averaging = prepared.recipe.changed(average_share=AVERAGE_SHARE)  # as short runs do
+    cell = Cell(averaging, prepared.plan.predicted, prepared.facts, prepared.model)
     return max(1, slots_that_fit([cell] * MOST_SLOTS, this_machine()))

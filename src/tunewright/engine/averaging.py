@@ -13,34 +13,35 @@ from contextlib import contextmanager
 
 import torch
 
+from tunewright.engine.optimizer import CHUNK_COLUMNS
+
 
 def newest_weight(share: float, step: int) -> float:
     """What the newest of ``step`` weights counts in their mean; 1 where nothing is averaged (share 0).
 
     The mean of the last ``share`` of all steps would need all of those weights. This one counts step s in proportion
     to ``s ** (2 / share - 2)``, is as old on average, and needs one copy: ``mean += w (newest - mean)`` with
-    ``w = (p + 1) / (p + step)``, ``p = 2 / share - 2`` (polynomial-decay averaging, Shamir and Zhang, 2012-12).
+    ``w = (p + 1) / (p + step)``, ``p = 2 / share - 2`` (polynomial-decay averaging, Shamir and Zhang, 2012-12). Of A
+    and B each is averaged for itself: along one run they move too little for the mean of products to be another.
 
     share : above 0 to 1 (all steps count alike); step : from 1
 
     >>> newest_weight(1.0, 4), newest_weight(0.4, 1), newest_weight(0.4, 7), newest_weight(0.0, 7)
     (0.25, 1.0, 0.4, 1.0)
     """
-    if share == 0:
-        return 1.0
-    power = 2 / share - 2
-    return (power + 1) / (power + step)
+    return (2 - share) / (2 - 2 * share + share * step)
 
 
 class RunningMeans:
     """The means of a pack's rows, [K, P] as its parameters; no memory is taken before a row asks for one.
 
-    shares : of each row, 0: none
+    shares : of each row, 0: none; on_show: rows that compute with their mean just now
     """
 
     def __init__(self, params_KP: torch.Tensor, shares: Sequence[float]) -> None:
         self.params_KP, self.shares = params_KP, list(shares)
         self.means_KP = self._copy()
+        self.on_show: frozenset[int] = frozenset()
 
     def _copy(self) -> torch.Tensor | None:
         return self.params_KP.clone() if any(self.shares) else None
@@ -73,15 +74,23 @@ class RunningMeans:
 
     @contextmanager
     def shown(self, rows: Sequence[int]) -> Iterator[None]:
-        """Let those of these rows that have a mean compute with it for a while."""
-        was: dict[int, torch.Tensor] = {}
-        for row in rows:
-            mean_1P = self.of(row)
-            if mean_1P is not None:
-                was[row] = self.params_KP[row].clone()
-                self.params_KP[row] = mean_1P[0]
+        """Let those of these rows that have a mean compute with it for a while, at no more memory than a chunk's."""
+        self.on_show = frozenset(row for row in rows if self.of(row) is not None)
+        self._exchange()
         try:
             yield
         finally:
-            for row, params_P in was.items():
-                self.params_KP[row] = params_P
+            self._exchange()
+            self.on_show = frozenset()
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        """Parameters and means of the rows on show change places; a second time, and all is as it was."""
+        if self.means_KP is None:
+            return
+        for row in self.on_show:
+            pieces = (torch.split(buffer_KP[row], CHUNK_COLUMNS) for buffer_KP in (self.params_KP, self.means_KP))
+            for params, mean in zip(*pieces, strict=True):
+                held = params.clone()
+                params.copy_(mean)
+                mean.copy_(held)

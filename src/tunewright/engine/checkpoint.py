@@ -1,7 +1,7 @@
 """Checkpoints: everything that makes the next step, in one folder that appears whole or not at all.
 
 checkpoints/step-N/state.json            the run's state, and a checksum of the tensors
-checkpoints/step-N/tensors.safetensors   parameters, optimizer state, the best parameters so far
+checkpoints/step-N/tensors.safetensors   parameters, their mean where it is kept, optimizer state, the best so far
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def newest_checkpoint(checkpoints: Path, shapes: Mapping[str, torch.Size]) -> tu
         checkpoint, fault = _read(folder, shapes)
         if checkpoint is not None:
             return checkpoint, passed_over
-        passed_over.append(f"{folder.name} is damaged ({fault}): passed over")
+        passed_over.append(f"{folder.name} {fault}: passed over")
     return None, passed_over
 
 
@@ -112,13 +112,13 @@ def _read(folder: Path, shapes: Mapping[str, torch.Size]) -> tuple[Checkpoint | 
     try:
         about = orjson.loads((folder / STATE).read_bytes())
         if _crc32(folder / TENSORS) != about["crc32"]:
-            return None, "its tensors changed after they were written"
+            return None, "is damaged (its tensors changed after they were written)"
         tensors = load_file(folder / TENSORS)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        return None, f"{type(error).__name__}: {error}"
+        return None, f"is damaged ({type(error).__name__}: {error})"
     for name, shape in shapes.items():
         if name not in tensors or tensors[name].shape != shape:
-            return None, f"{name} is not {list(shape)}: of another recipe"
+            return None, f"is of another recipe ({name} is not {list(shape)})"
     return Checkpoint(int(about["step"]), about["state"], tensors), ""
 
 

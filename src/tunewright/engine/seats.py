@@ -75,15 +75,15 @@ class Seats:
 
     def tensors(self, row: int) -> Carried:
         """Everything of a row that makes its next step; views where its columns are the pack's."""
-        buffers = {"params": self.pack.params_KP, **self.optimizer.state()}
-        if self.averages(row) and self.means.means_KP is not None:
-            buffers["mean"] = self.means.means_KP
-        updates_1 = buffers.pop("updates")[row : row + 1]
-        return {**{name: self._cut(row, tensor) for name, tensor in buffers.items()}, "updates": updates_1}
+        moments = {name: self._cut(row, tensor) for name, tensor in self.optimizer.state().items() if name != "updates"}
+        mean_1P = self.means.of(row)
+        mean = {} if mean_1P is None else {"mean": self.pack.columns.cut(self.pack.own_columns(row), mean_1P)}
+        return {"params": self.params(row), **mean, **moments, "updates": self.optimizer.updates_K[row : row + 1]}
 
-    def averages(self, row: int) -> bool:
-        """Whether what is measured and kept of the row is the mean of its weights along its way."""
-        return bool(self.means.shares[row])
+    def keeps_its_parameters(self, row: int) -> bool:
+        """Whether what is kept of the row at this step are its parameters as they are now: not those of a row whose
+        mean is kept, unless it is on show."""
+        return self.means.of(row) is None or row in self.means.on_show
 
     def shapes(self, row: int) -> dict[str, torch.Size]:
         return {name: tensor.shape for name, tensor in self.tensors(row).items()}
@@ -100,8 +100,9 @@ class Seats:
                 tensor[row] = carried[name][0]
             else:
                 self._paste(row, carried[name], tensor)
-        if self.averages(row) and self.means.means_KP is not None:
-            self._paste(row, carried["mean"], self.means.means_KP)
+        mean_1P = self.means.of(row)
+        if mean_1P is not None:
+            self.pack.columns.paste(self.pack.own_columns(row), carried["mean"], mean_1P)
 
     def put(self, row: int, params_1P: torch.Tensor) -> None:
         """Give a row other parameters."""

@@ -50,7 +50,7 @@ def write_best(slot: Slot, seats: Seats) -> None:
     run = slot.job.run
     if run is None:
         return
-    if slot.state.best_step == slot.state.step and not seats.averages(slot.seat):
+    if slot.state.best_step == slot.state.step and seats.keeps_its_parameters(slot.seat):
         write_folder(run.best, lambda folder: seats.write(slot.seat, folder))
         return
     with seats.holding(slot.seat, slot.best_1P):

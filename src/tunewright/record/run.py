@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from tunewright.record.files import storage_errors, write_whole
-from tunewright.record.find import MARKS, METRICS_FILE, find
+from tunewright.record.find import MARKS, METRICS_FILE, SERIES_MARK, find
 from tunewright.schema import jsonio
 from tunewright.schema.errors import DataError, UsageError
 
@@ -165,6 +165,18 @@ def open_run(path: Path) -> Run:
     if not any((path / mark).is_file() for mark in MARKS):
         raise UsageError(f"{path}: not a run folder (none of {', '.join(MARKS)})", hint="tunewright runs ls")
     return Run(path.absolute())
+
+
+def kept_run(path: Path) -> Path:
+    """The folder of the run that is kept, for the folder of a tuning or a sweep; any other path as it is.
+
+    Raises DataError when what was kept cannot be read.
+    """
+    if not (path / SERIES_MARK).is_file():
+        return path
+    best = Run(path).read(SERIES_MARK).get("best")
+    name = Path(str(best.get("run") or "")).name if isinstance(best, dict) else ""
+    return path / name if name and (path / name).is_dir() else path
 
 
 def free_name(runs_dir: Path, stem: str) -> str:

@@ -203,7 +203,7 @@ def lost(recipe: Recipe) -> tuple[Lost, ...]:
     if recipe.lr_scheduler_type == "reduce_lr_on_plateau" and recipe.warmup_steps:
         found += [Lost("warmup_steps", recipe.warmup_steps, "that schedule has no warm-up there: full rate at once")]
     if recipe.average_share:
-        effect = "no mean of the weights is made: what is kept are the weights of one step"
+        effect = "what is kept are the weights of one step, not a mean (lr_scheduler_type: wsd settles them too)"
         found += [Lost("average_share", recipe.average_share, effect)]
     if recipe.replay is not None:
         effect = "the rows hold no general answers: old skills may be lost"

@@ -7,8 +7,8 @@ The order of events, and what each answers::
                  the lower one always, because short runs favour high rates
     trunk.py     the winner goes on, to one length after another, while the last one gained more than noise; a trunk
                  that over-fits ends early, and its looks say where the loss turned
-    scout.py     both, and what follows from them: the last run, with the planned schedule, falling straight to zero,
-                 at the rate and the length found
+    scout.py     both, and what follows from them: the last run, with the planned schedule, at the rate and the length
+                 found
     tuning.py    the series: the last run, then whatever the reading of the best run asks for, one change at a time,
                  until nothing would help beyond noise or the budget ends
     blend.py     the weights of the good runs averaged, where their mean is better than the best of them
@@ -21,7 +21,7 @@ short runs hold their rate, and what is measured and kept of them is that mean (
 by their last evaluation, row by row on the same validation rows (rungs.py): the difference of two runs is known far
 better than either loss. All short runs see the same batches from the same start.
 
-*Every run is a whole run.* A longer run at the same rate is the same run up to where the shorter one ended, so it
+*Every run stands by itself.* A longer run at the same rate is the same run up to where the shorter one ended, so it
 begins from that checkpoint, and nothing is trained twice (order.py). The trunk has no folder of its own: it is the
 chain of those beginnings, and each run's recipe.yaml makes that very run again.
 
@@ -31,7 +31,7 @@ tuning that was killed anywhere goes through the same story again, with finished
 unfinished ones going on from their checkpoints, to the same decisions and the same adapter (app/tuning_runs.py makes
 the runs). Within a run only the doctor may end it, by two readings in a row of that run's own curve.
 
-*The last run comes first.* A budget is tokens, seconds or runs (budget.py, prices.py). Where old skills count, what
+*Nothing is spent twice.* A budget is tokens, seconds or runs (budget.py, prices.py). Where old skills count, what
 the planned run would take is set aside before anything is tried, and scouting spends the rest, at most. When three
 probes do not fit, or the method cannot share a base, the plan is run as it is and the series corrects it. From the
 first round on there is always a run whose adapter can be used, and the best of all of them is kept, or a mean that is

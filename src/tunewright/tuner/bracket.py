@@ -121,7 +121,7 @@ def race(scouting: Scouting) -> None:
     if len(field) > 2 and not scouting.fits(orders, last_epochs=last_epochs):
         field, orders = field[:2], orders[:2]
     if len(field) < 2 or not scouting.fits(orders, last_epochs=last_epochs):
-        scouting.tell(f"learning rate {figure(best.rate)}: no race, the rest of the budget is kept for the last run")
+        scouting.tell(f"learning rate {figure(best.rate)}: no race, {scouting.no_room}")
         return
     rates = listed(sorted(rung.rate for rung in field))
     scouting.tell(f"racing {rates} to {total} steps: short runs favour high rates, so the lower neighbour goes on too")
@@ -130,7 +130,7 @@ def race(scouting: Scouting) -> None:
 
 def _field(scouting: Scouting, best: Rung) -> list[Rung]:
     """Who races, the most likely to win first. Where old skills are at stake only lower rates: they keep more."""
-    near = sorted(scouting.rungs, key=lambda rung: rung.rate)
+    near = sorted((rung for rung in scouting.rungs if rung.whole), key=lambda rung: rung.rate)  # others left no end
     place = near.index(best)
     lower, upper = near[max(0, place - 1) : place], near[place + 1 : place + 2]
     if scouting.replay:

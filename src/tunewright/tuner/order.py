@@ -50,7 +50,7 @@ def held(planned: Recipe, *, learning_rate: float, total: int, per_epoch: int, e
     return planned.changed(
         learning_rate=learning_rate,
         lr_scheduler_type="constant",
-        average_share=AVERAGE_SHARE,
+        average_share=planned.average_share or AVERAGE_SHARE,
         num_train_epochs=total / per_epoch,
         max_steps=None,
         warmup_steps=warmup,

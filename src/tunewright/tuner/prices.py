@@ -39,7 +39,8 @@ class Prices:
         950.0
         """
         steps = total_steps(recipe, rows_with_replay(self.rows, recipe))
-        evaluations = sum(1 for step in evaluation_steps(recipe, steps, self.per_epoch(recipe)) if step >= at_step)
+        looks = evaluation_steps(recipe, steps, self.per_epoch(recipe))
+        evaluations = sum(1 for step in looks if step > at_step or not at_step)  # the one at a fork was paid for
         train = (steps - at_step) * recipe.effective_batch_size * self.tokens_per_row
         tokens = train + FORWARD_WEIGHT * evaluations * self.eval_tokens
         return Costs(tokens, tokens / self.tokens_per_s if self.tokens_per_s else 0.0)

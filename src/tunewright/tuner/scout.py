@@ -19,11 +19,12 @@ from tunewright.tuner.order import Maker
 from tunewright.tuner.rungs import leader, turning_point
 from tunewright.tuner.scouting import Scouting, Setting, changes_between
 from tunewright.tuner.trunk import lengthen
-from tunewright.tuner.tuning import PLANNED, STRAIGHT, Step
+from tunewright.tuner.tuning import LEAST_LAST_SHARE, PLANNED, STRAIGHT, Step
 
 STRAIGHT_FACTOR = 1.4
-"""A rate that falls to zero over the whole run wants more than one that holds and then decays: about twice on one model
-of the bundled size, no more than the same on three others tried; so the middle, and twice beside it where it fits."""
+"""A rate that falls to zero over the whole run wants more than one that holds: about twice on one model of the bundled
+size, no more than the same on three others tried (held ones decayed at their end there); so the middle, and twice
+beside it where it fits."""
 RANK_FACTOR = 8
 """How much lower the rank is that is tried beside the last run; a pack holds ranks up to this factor apart."""
 LONGER_BAR = 1.25
@@ -84,7 +85,8 @@ def _arrived(scouting: Scouting) -> Scouted:
         # because beside the other runs it won 1 of 5 times, on three models
         recipes.append(_last_recipe(scouting, 1.0, LONGER).changed(lora_rank=first.lora_rank // RANK_FACTOR))
     changed = changes_between(scouting.setting.planned, first, why, "tuner.scout")
-    scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
+    if scouting.pays_for(LEAST_LAST_SHARE, first):
+        scouting.tell(f"next: {describe_changes(changed) if changed else 'the rate and the length of the plan'}; {why}")
     orders = [scouting.whole(recipe, why, number) for number, recipe in enumerate(recipes)]
     fitting = () if scouting.replay else scouting.affordable(orders)
     if len(fitting) > 1:
@@ -125,11 +127,13 @@ def _last_rate(scouting: Scouting) -> tuple[float, float]:
 def _reason(scouting: Scouting) -> str:
     rate, factor = _last_rate(scouting)
     epochs = f"{scouting.target_epochs:.3g} epochs"
-    length = "where the loss turned" if scouting.turned else "as planned, no loss had turned"
+    planned = scouting.target_epochs == scouting.setting.planned.num_train_epochs
+    longest = "as planned" if planned else "the longest that was made"
+    length = "where the loss turned" if scouting.turned else f"{longest}, no loss had turned"
     if scouting.replay:
         return f"rate {figure(rate)}, no higher because old skills are at stake; {epochs}, {length}"
-    twice = f", times {factor:g} because it falls all the way to zero" if factor != 1 else ""
-    return f"learning rate {figure(two_digits(rate))} was best in the short runs{twice}; {epochs}, {length}"
+    higher = f", times {factor:g} because it falls all the way to zero" if factor != 1 else ""
+    return f"learning rate {figure(two_digits(rate))} was best in the short runs{higher}; {epochs}, {length}"
 
 
 def _described(recipe: Recipe) -> str:

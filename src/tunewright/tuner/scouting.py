@@ -110,6 +110,19 @@ class Scouting:
 
     # --- what it may spend --------------------------------------------------------------------------------------
 
+    @property
+    def no_room(self) -> str:
+        """Why no further short run is made."""
+        kept = LAST_SHARE[self.setting.goal] > 0
+        return "the rest of the budget is kept for the last run" if kept else "the budget holds no longer one"
+
+    def pays_for(self, share: float, recipe: Recipe) -> bool:
+        """Whether what is left of the budget pays for so much of a run."""
+        budget, cost = self.setting.budget, self.setting.prices()(recipe)
+        tokens, seconds = budget.tokens - self.used.cost, budget.seconds - self.used.seconds
+        enough = share * cost.tokens <= tokens and share * cost.seconds <= seconds
+        return enough and self.used.runs < budget.runs
+
     def fits(self, orders: Sequence[Order], *, share: float = 1.0, last_epochs: float | None = None) -> bool:
         """Whether these take no more than ``share`` of what is left when the last run is paid for.
 
@@ -195,12 +208,13 @@ class Scouting:
 
 def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple[Change, ...]:
     """The knobs of rate, length and rank in which two recipes differ."""
-    changes = []
+    changes, settled = [], f"{why}; held, and the mean of the last {after.average_share:.0%} of weights is kept"
     for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "average_share", "lora_rank"):
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
             factor = None if isinstance(new, str) or not old else new / old
-            changes.append(Change(key, old, new, factor, why, rule, OWN))
+            said = settled if key in ("lr_scheduler_type", "average_share") and after.average_share else why
+            changes.append(Change(key, old, new, factor, said, rule, OWN))
     return tuple(changes)
 
 

@@ -54,7 +54,7 @@ def _next_lengths(scouting: Scouting, trunks: list[Rung]) -> list[Rung]:
         if fitting:
             scouting.target_epochs = max(scouting.target_epochs, epochs)
             return scouting.run(fitting)
-    scouting.tell(f"the trunk ends at {shorter} steps: what is left of the budget is kept for the last run")
+    scouting.tell(f"the trunk ends at {shorter} steps: {scouting.no_room}")
     return []
 
 
