@@ -120,3 +120,13 @@ def test_every_value_of_a_short_run_has_a_reason_of_its_own(tmp_path: Path) -> N
     for key in ("warmup_steps", "eval_steps", "early_stopping_patience"):
         numbers = re.findall(r"\d+", values[key]["why"])
         assert not numbers or str(values[key]["value"]) in numbers, key
+
+
+def test_a_finished_run_of_other_settings_is_not_taken_for_one_of_this_tuning(tmp_path: Path) -> None:
+    answer = tune(tmp_path, "llama", "messages", name="one")
+    recipe = Path(answer["runs"][0]["run"]) / "recipe.yaml"
+    recipe.write_text(re.sub(r"learning_rate: \S+", "learning_rate: 0.123", recipe.read_text()))
+    about = Path(answer["report"]).parent / "tuning.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "stopped_because": ""}))
+    with pytest.raises(UsageError, match=r"was made with learning_rate 0\.123"):
+        tune(tmp_path, "llama", "messages", name="one", resume=True)

@@ -20,16 +20,20 @@ from tunewright.planner.packs import Cell, alone_because, slots_that_fit
 from tunewright.prescribe.promise import Promise
 from tunewright.record.run import Run, create_run
 from tunewright.schema import jsonio
-from tunewright.schema.errors import TunewrightError
+from tunewright.schema.errors import TunewrightError, UsageError
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change
+from tunewright.schema.recipe import Recipe
+from tunewright.schema.recipe_io import read_settings
 from tunewright.tuner.budget import FORWARD_WEIGHT, Spent
 from tunewright.tuner.order import AVERAGE_SHARE, Order
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.tuning import Outcome
 
 MOST_SLOTS = 8
+SAME_KEYS = ("learning_rate", "lr_scheduler_type", "average_share", "num_train_epochs", "lora_rank")
+"""What a tuning decides of a run."""
 ASKED = "tokens_asked"
 """In run.json: tokens of asking the base, from the tuning's start until this run could begin."""
 
@@ -88,6 +92,7 @@ class TuningRuns:
         prepared = replanned(self.first, order.recipe, order.changes)
         self.prepared[order.name] = prepared
         if run.status() == "finished":
+            check_same(run, prepared.recipe)
             return run
         if not run.path.exists():
             create_run(self.folder.path, run.name, about={"tuning": str(self.folder.path)})
@@ -149,6 +154,18 @@ class TuningRuns:
         seconds = sum(outcome.spent.seconds for outcome in outcomes)
         if seconds > 0:
             self._tokens_per_s = (train + FORWARD_WEIGHT * evaluated) / seconds
+
+
+def check_same(run: Run, recipe: Recipe) -> None:
+    """Raises UsageError when a finished run is not the one that the tuning would make now: it was begun under another
+    budget, or by a version of Tunewright that decides otherwise."""
+    made = read_settings(run.path / "recipe.yaml")
+    for key in SAME_KEYS:
+        if made.get(key) != getattr(recipe, key):
+            raise UsageError(
+                f"{run.path}: was made with {key} {made.get(key)}, this tuning asks for {getattr(recipe, key)} now",
+                hint="resume it with the budget and settings that it was begun with, or begin another: --name NAME",
+            )
 
 
 SAID = {"forgetting": f"old skills are being lost: forgetting above {FORGETTING_NATS.value} nats per token"}
