@@ -219,3 +219,10 @@ def test_hostile_names_stay_text(hostile: str) -> None:
 
 def test_ten_thousand_lost_points_stay_small() -> None:
     assert len(render_svg(figure_of(*[math.nan] * 10_000))) < 120_000
+
+
+@pytest.mark.parametrize(("config", "said"), [({}, False), ({"average_share": 0.3}, True)])
+def test_validation_of_a_mean_of_the_weights_says_so(config: dict[str, float], said: bool) -> None:
+    losses = Series.of([(1, 2.0), (2, 1.0)])
+    drawn = curve_figure(Curve("test", "", losses, eval_loss=losses, config=config))
+    assert any("of the mean of the weights" in one.name for one in drawn.panels[0].lines) is said
