@@ -16,7 +16,8 @@ from tunewright.schema.facts import RunSummary
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent, default_budget, exhausted, parse_budget
-from tunewright.tuner.tuning import Costs, Outcome, Step, Tuning, choose, decayed_by_then, tune
+from tunewright.tuner.cut import Costs
+from tunewright.tuner.tuning import Outcome, Step, Tuning, choose, decayed_by_then, tune
 
 ROWS, BATCH = 800, 16
 PER_EPOCH = ROWS // BATCH

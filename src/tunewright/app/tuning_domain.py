@@ -17,10 +17,11 @@ from tunewright.schema.errors import UsageError
 from tunewright.schema.plan import Stage
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.cut import fit_to_budget
 from tunewright.tuner.order import Order, held
 from tunewright.tuner.rungs import Rung
 from tunewright.tuner.stages import TRIAL_SHARE, TRIAL_STEPS, Verdict, domain_pays
-from tunewright.tuner.tuning import Step, fit_to_budget
+from tunewright.tuner.tuning import Step
 
 FOLDER = "domain"
 ADAPTER_KEYS = ("model", "method", "precision", "lora_rank", "lora_alpha", "lora_dropout", "lora_target", "seed")

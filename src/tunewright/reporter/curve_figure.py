@@ -95,7 +95,8 @@ def _loss_panel(curve: Curve, best_step: int | None, most_points: int) -> Panel:
     if len(curve.eval_loss):
         rows = f" ({curve.eval_rows:,} rows)" if curve.eval_rows else ""
         of_mean = ", of the mean of the weights" if curve.config.get("average_share") else ""
-        lines.append(line(f"validation{rows}{of_mean}", "eval", curve.eval_loss, dots=True, most_points=most_points // 2))
+        said = f"validation{rows}{of_mean}"
+        lines.append(line(said, "eval", curve.eval_loss, dots=True, most_points=most_points // 2))
     shown = tuple(one for one in lines if one.drawn)
     best = curve.eval_loss.at(best_step) if best_step is not None else None
     spots = (Spot(float(best_step or 0), best),) if best is not None and np.isfinite(best) else ()

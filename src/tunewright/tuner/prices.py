@@ -9,7 +9,7 @@ from tunewright.planner.cost import rows_with_replay
 from tunewright.planner.steps import evaluation_steps, steps_per_epoch, total_steps
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import FORWARD_WEIGHT
-from tunewright.tuner.tuning import Costs
+from tunewright.tuner.cut import Costs
 
 EVAL_SHARE = 0.15
 """Looks at a scouting run may cost this share of its training, at half weight."""

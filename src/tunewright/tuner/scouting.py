@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tunewright.doctor.thresholds import FORGETTING_NATS
+from tunewright.planner.sources import TUNEWRIGHT
 from tunewright.planner.words import figure
 from tunewright.prescribe.guide.ladders import REPLAY_SHARE
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe, Replay
 from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.cut import BUDGET_MARGIN
 from tunewright.tuner.order import Maker, Order, held
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.rungs import Rung, leader
-from tunewright.tuner.tuning import BUDGET_MARGIN, OWN, Goal, Step, choose, verdict
+from tunewright.tuner.tuning import Goal, Step, choose, verdict
 
 PLANNED_SHARE = 0.5
 """The last run is planned to train on this share of a budget's tokens, general rows and evaluations not counted."""
@@ -214,7 +216,7 @@ def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple
         if old != new:
             factor = None if isinstance(new, str) or not old else new / old
             said = settled if key in ("lr_scheduler_type", "average_share") and after.average_share else why
-            changes.append(Change(key, old, new, factor, said, rule, OWN))
+            changes.append(Change(key, old, new, factor, said, rule, TUNEWRIGHT))
     return tuple(changes)
 
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from tunewright.doctor.thresholds import FORGETTING_NATS
+from tunewright.planner.sources import TUNEWRIGHT
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.fit import MATERIAL_SHARE, least_gain, trained_evals
 from tunewright.prescribe.prescribe import apply, prescribe
@@ -23,25 +24,20 @@ from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis
 from tunewright.schema.prescription import Change, Prescription, Range
 from tunewright.schema.recipe import Recipe
-from tunewright.tuner.budget import Budget, Spent, exhausted
+from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.cut import Costs, fit_to_budget, refusal_of
 from tunewright.tuner.ranking import RowLosses
 
 Goal = Literal["balanced", "eval"]
 PLANNED = "the planned first run"
-LEAST_SHARE = 0.5
-"""A run is cut to fit the budget down to this share of its epochs, not further."""
 LEAST_LAST_SHARE = 0.25
 """With less than this share of the last run's epochs left, the best of the short runs is kept instead."""
 MOST_NOISE_SHARE = 0.05
 """A short run's few evaluations tell its noise badly: never more than this share of its loss is taken for it."""
-OWN = "Tunewright's own rule (2026)"
 STRAIGHT = ("linear", "cosine")
 """Schedules that fall to zero over the whole run."""
 TURNED_SHARE = 0.9
 """A run that should have been longer than this share of itself is not made again."""
-MOST_CUTS = 4
-BUDGET_MARGIN = 0.97
-"""Costs are predicted: a cut run aims a little below what is left."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +88,6 @@ class Runner(Protocol):
     """Runs one recipe under a name and says what came of it; a run already finished is answered from its folder."""
 
     def __call__(self, name: str, recipe: Recipe, changes: tuple[Change, ...], why: str) -> Outcome: ...
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a recipe would take: training tokens (evaluations at half weight included) and seconds."""
-
-    tokens: float
-    seconds: float
 
 
 def tune(
@@ -156,7 +144,7 @@ def tune(
             reason = f"longer runs were seen to bring no more: the loss turned before {longest:.3g} epochs"
             return Tuning(steps, best, used, f"no change left whose predicted gain exceeds noise: {reason}")
         recipe, shortened = fit_to_budget(asked, cost_of, budget, used)
-        refusal = _already_run(recipe, steps, prescription.why) or _refused(recipe, cost_of, budget, used)
+        refusal = _already_run(recipe, steps, prescription.why) or refusal_of(recipe, cost_of, budget, used)
         if refusal:
             return Tuning(steps, best, used, refusal)
         changes, why = (*prescription.changes, *shortened), prescription.why
@@ -187,7 +175,7 @@ def decayed_by_then(step: Step) -> Change | None:
         "and end at zero"
     )
     before = recipe.num_train_epochs
-    return Change("num_train_epochs", before, epochs, epochs / before, why, "tuner.decayed_by_then", OWN)
+    return Change("num_train_epochs", before, epochs, epochs / before, why, "tuner.decayed_by_then", TUNEWRIGHT)
 
 
 def _already_run(recipe: Recipe, steps: tuple[Step, ...], why: str) -> str:
@@ -201,47 +189,6 @@ def _already_run(recipe: Recipe, steps: tuple[Step, ...], why: str) -> str:
     if any(change.rule == BUDGET_RULE for change in twin.changes):
         return f"the budget is used up: {twin.outcome.name} was cut to what it held; {why}"
     return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin.outcome.name}"
-
-
-def fit_to_budget(
-    recipe: Recipe,
-    cost_of: Callable[[Recipe], Costs],
-    budget: Budget,
-    used: Spent,
-    *,
-    least_share: float = LEAST_SHARE,
-) -> tuple[Recipe, tuple[Change, ...]]:
-    """The recipe with its epochs cut to what is left of the budget, when at least ``least_share`` of them can be run.
-
-    A run that would be cut shorter than that answers another question: it is left as it is, and refused. With a least
-    share of 0 every run is cut, to one step if need be.
-    """
-    share = _affordable(cost_of(recipe), budget, used)
-    if share >= 1 or (BUDGET_MARGIN * share < least_share and least_share > 0) or recipe.max_steps is not None:
-        return recipe, ()
-    before = after = recipe.num_train_epochs
-    for _ in range(MOST_CUTS):  # evaluations at the ends do not get fewer with the epochs, so one cut may not do
-        wanted = after * max(0.0, BUDGET_MARGIN * share)
-        after = round(wanted, 1) if wanted >= 1 else max(0.001, round(wanted, 3))
-        share = _affordable(cost_of(recipe.changed(num_train_epochs=after)), budget, used)
-        if share >= 1 or after <= least_share * before:
-            break
-    why = f"cut to what is left of the budget ({100 * after / before:.0f} % of the run asked for)"
-    change = Change("num_train_epochs", before, after, after / before, why, BUDGET_RULE, OWN)
-    return recipe.changed(num_train_epochs=after), (change,)
-
-
-def _affordable(cost: Costs, budget: Budget, used: Spent) -> float:
-    """What is left of the budget as a share of the cost."""
-    shares = [(budget.tokens - used.cost) / max(1.0, cost.tokens)]
-    shares += [(budget.seconds - used.seconds) / cost.seconds] if cost.seconds > 0 else []
-    return min(shares)
-
-
-def _refused(recipe: Recipe, cost_of: Callable[[Recipe], Costs], budget: Budget, used: Spent) -> str:
-    cost = cost_of(recipe)
-    refusal = exhausted(budget, used, cost.tokens, cost.seconds)
-    return f"the budget is used up: {refusal}" if refusal else ""
 
 
 def choose(steps: tuple[Step, ...], goal: Goal) -> Step:
