@@ -31,11 +31,11 @@ tuning that was killed anywhere goes through the same story again, with finished
 unfinished ones going on from their checkpoints, to the same decisions and the same adapter (app/tuning_runs.py makes
 the runs). Within a run only the doctor may end it, by two readings in a row of that run's own curve.
 
-*Nothing is spent twice.* A budget is tokens, seconds or runs (budget.py, prices.py, cut.py). Where old skills count, what
-the planned run would take is set aside before anything is tried, and scouting spends the rest, at most. When three
-probes do not fit, or the method cannot share a base, the plan is run as it is and the series corrects it. From the
-first round on there is always a run whose adapter can be used, and the best of all of them is kept, or a mean that is
-better: runs of one base on the same rows lie in one valley, and their mean costs a few evaluations.
+*Nothing is spent twice.* A budget is tokens, seconds or runs (budget.py, prices.py, cut.py). Where old skills count,
+what the planned run would take is set aside before anything is tried, and scouting spends the rest, at most. When
+three probes do not fit, or the method cannot share a base, the plan is run as it is and the series corrects it. From
+the first round on there is always a run whose adapter can be used, and the best of all of them is kept, or a mean that
+is better: runs of one base on the same rows lie in one valley, and their mean costs a few evaluations.
 
 Goal ``balanced`` also keeps old skills: the forgetting probe runs at every evaluation, and when the best short run
 exceeds its threshold, general rows are mixed into everything that follows.
