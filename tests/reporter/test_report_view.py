@@ -15,6 +15,7 @@ from tunewright.reporter import typed
 from tunewright.reporter.card import render_card
 from tunewright.reporter.html import render_html
 from tunewright.reporter.text import render_text
+from tunewright.reporter.verdicts import exam_verdict
 from tunewright.reporter.view import RunView, TuningView, read_view, view_of_curve
 from tunewright.schema import jsonio
 from tunewright.schema.curve import Curve, Series
@@ -180,3 +181,19 @@ def test_no_json_can_break_the_readers(raw: dict[str, object]) -> None:
     typed.as_exam(raw)
     typed.as_prescription(raw.get("prescription"))
     typed.as_changes(raw.get("changes"))
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        ("learned", "learned the new material (92 % of the questions right, 3 % before)"),
+        ("forgot", "lost old skills (96 % of their questions right, 98 % before)"),
+    ],
+)
+def test_an_exam_is_told_with_the_figures_that_it_is_read_from(reading: str, said: str) -> None:
+    def scores(new: float, old: float) -> dict[str, dict[str, float]]:
+        about = {"n": 100, "passed": 1, "low": 0.0, "high": 1.0}
+        return {"variation": {**about, "rate": new}, "general": {**about, "rate": old}}
+
+    exam = typed.as_exam({"parts": scores(0.92, 0.96), "base_parts": scores(0.03, 0.98), "reading": reading})
+    assert said in exam_verdict(exam)

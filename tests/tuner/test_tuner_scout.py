@@ -69,6 +69,14 @@ def test_a_share_somebody_set_is_what_short_runs_average() -> None:
     assert {order.recipe.average_share for order in world.made[0]} == {0.5}
 
 
+@pytest.mark.parametrize(("given", "share"), [(frozenset[str](), 0.3), (frozenset({"average_share"}), 0.0)])
+def test_a_last_run_whose_rate_is_held_keeps_its_mean_unless_somebody_said_otherwise(
+    given: frozenset[str], share: float
+) -> None:
+    scouted, _ = scout(World(), planned=PLANNED.changed(lr_scheduler_type="constant"), given=given)
+    assert scouted.first.average_share == share
+
+
 def test_no_last_run_is_announced_that_the_budget_does_not_hold() -> None:
     scouted, said = scout(World(), epochs=12.0)
     left = 12.0 * EPOCH_TOKENS - scouted.spent.cost

@@ -109,18 +109,23 @@ def exam_verdict(exam: ExamResult | None) -> str:
     """What the exam says, in a sentence; empty without an exam."""
     if exam is None:
         return ""
-    asked = _asked(exam)
+    forgot = exam.reading == "forgot"
+    asked = _first_part(exam, ("general",)) if forgot else _asked(exam)
     rates = ""
     if asked is not None:
         tuned, base = asked
         before = f", {percent(base.rate)} before" if base is not None and base.rate is not None else ""
-        rates = f" ({percent(tuned.rate)} of the questions right{before})"
+        rates = f" ({percent(tuned.rate)} of {'their' if forgot else 'the'} questions right{before})"
     return f"In the exam {READINGS.get(exam.reading, exam.reading)}{rates}."
 
 
 def _asked(exam: ExamResult) -> tuple[Score, Score | None] | None:
     """The part that shows best whether the material was learned: other wordings, else the questions as trained."""
-    part = next((part for part in ("variation", "exact") if part in exam.parts and exam.parts[part].n), None)
+    return _first_part(exam, ("variation", "exact"))
+
+
+def _first_part(exam: ExamResult, names: tuple[str, ...]) -> tuple[Score, Score | None] | None:
+    part = next((part for part in names if part in exam.parts and exam.parts[part].n), None)
     return (exam.parts[part], exam.base_parts.get(part)) if part else None
 
 

@@ -15,7 +15,7 @@ from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.bracket import bracket, probe_steps, race
 from tunewright.tuner.budget import Spent
-from tunewright.tuner.order import Maker
+from tunewright.tuner.order import AVERAGE_SHARE, Maker
 from tunewright.tuner.rungs import leader, turning_point
 from tunewright.tuner.scouting import Scouting, Setting, changes_between
 from tunewright.tuner.trunk import lengthen
@@ -103,6 +103,8 @@ def _last_recipe(scouting: Scouting, rate_factor: float, epochs_factor: float) -
     recipe = scouting.recipe.changed(
         learning_rate=two_digits(rate * straight * rate_factor), num_train_epochs=epochs, max_steps=None
     )
+    if recipe.lr_scheduler_type == "constant" and "average_share" not in scouting.setting.given:
+        recipe = recipe.changed(average_share=recipe.average_share or AVERAGE_SHARE)  # or nothing settles the weights
     if scouting.keeps_warmup or epochs == planned.num_train_epochs:
         return recipe
     return recipe.changed(warmup_steps=warmup_for(round(epochs * scouting.per_epoch)))
