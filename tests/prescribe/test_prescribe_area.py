@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from prescribe_cases import GUIDE_CONFIG, case, curve, falling, finding, turning
 
+from tunewright.doctor.diagnose import diagnose
 from tunewright.prescribe.evidence.area import share_of_area, with_warmup
 from tunewright.prescribe.prescribe import prescribe
 from tunewright.prescribe.rule import is_step
@@ -71,8 +73,10 @@ def test_an_overfit_run_whose_rate_never_came_down_gets_a_cosine_midway_too():
 
 def test_a_run_that_keeps_the_mean_of_its_weights_needs_no_decay():
     config = {**GUIDE_CONFIG, "lr_scheduler_type": "constant", "average_share": 0.3}
-    made = curve(turning, learning_rate=rates(lambda at: 1.0))
-    assert values(prescribe(case("overfit", "lr_constant", made=made, config=config))) == {"num_train_epochs": 2.0}
+    made = replace(curve(turning, learning_rate=rates(lambda at: 1.0)), config=config)
+    named = [finding.symptom for finding in diagnose(made).findings]
+    assert "overfit" in named
+    assert values(prescribe(case(*named, made=made, config=config))) == {"num_train_epochs": 2.0}
 
 
 @pytest.mark.parametrize(("loss_at_end", "cut"), [(1.4, True), (1.05, False)])

@@ -39,14 +39,14 @@ def fit_to_budget(
     A run that would be cut shorter than that answers another question: it is left as it is, and refused. With a least
     share of 0 every run is cut, to one step if need be.
     """
-    share = _affordable(cost_of(recipe), budget, used)
+    share = affordable_share(cost_of(recipe), budget, used)
     if share >= 1 or (BUDGET_MARGIN * share < least_share and least_share > 0) or recipe.max_steps is not None:
         return recipe, ()
     before = after = recipe.num_train_epochs
     for _ in range(MOST_CUTS):  # evaluations at the ends do not get fewer with the epochs, so one cut may not do
         wanted = after * max(0.0, BUDGET_MARGIN * share)
         after = round(wanted, 1) if wanted >= 1 else max(0.001, round(wanted, 3))
-        share = _affordable(cost_of(recipe.changed(num_train_epochs=after)), budget, used)
+        share = affordable_share(cost_of(recipe.changed(num_train_epochs=after)), budget, used)
         if share >= 1 or after <= least_share * before:
             break
     why = f"cut to what is left of the budget ({100 * after / before:.0f} % of the run asked for)"
@@ -54,7 +54,7 @@ def fit_to_budget(
     return recipe.changed(num_train_epochs=after), (change,)
 
 
-def _affordable(cost: Costs, budget: Budget, used: Spent) -> float:
+def affordable_share(cost: Costs, budget: Budget, used: Spent) -> float:
     """What is left of the budget as a share of the cost."""
     shares = [(budget.tokens - used.cost) / max(1.0, cost.tokens)]
     shares += [(budget.seconds - used.seconds) / cost.seconds] if cost.seconds > 0 else []

@@ -13,7 +13,7 @@ from tunewright.prescribe.guide.ladders import REPLAY_SHARE
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe, Replay
 from tunewright.tuner.budget import Budget, Spent
-from tunewright.tuner.cut import BUDGET_MARGIN
+from tunewright.tuner.cut import BUDGET_MARGIN, affordable_share
 from tunewright.tuner.order import Maker, Order, held
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.rungs import Rung, leader
@@ -120,9 +120,8 @@ class Scouting:
 
     def pays_for(self, share: float, recipe: Recipe) -> bool:
         """Whether what is left of the budget pays for so much of a run."""
-        budget, cost = self.setting.budget, self.setting.prices()(recipe)
-        tokens, seconds = budget.tokens - self.used.cost, budget.seconds - self.used.seconds
-        enough = share * cost.tokens <= tokens and share * cost.seconds <= seconds
+        budget = self.setting.budget
+        enough = affordable_share(self.setting.prices()(recipe), budget, self.used) >= share
         return enough and self.used.runs < budget.runs
 
     def fits(self, orders: Sequence[Order], *, share: float = 1.0, last_epochs: float | None = None) -> bool:

@@ -86,10 +86,8 @@ def with_warmup(case: Case, share: float) -> float:
 
 
 def never_decays(case: Case) -> bool:
-    """Whether the learning rate is known to have stayed at its peak to the end, with nothing to settle the weights:
-    the mean of them along the way does as much as a decay."""
-    if case.number("average_share"):
-        return False
+    """Whether the learning rate is known to have stayed at its peak to the end, with nothing to settle the weights: the
+    doctor does not name it where their mean is kept."""
     return case.has("lr_constant") and case.value("lr_scheduler_type") in ("constant", "constant_with_warmup", "step")
 
 
