@@ -26,13 +26,14 @@ REFERENCE_BATCH = 8
 References = Mapping[str, Mapping[str, Any]]
 
 
-def plan(base: str, references: References) -> list[Spec]:
+def plan(base: str, references: References, draw: int = 0) -> list[Spec]:
     """All runs of the Hugging Face Trainer on ``base``: first each control and each fault once, then more.
 
-    Faults and controls are mixed, so that a part of the list is a sample of the whole.
+    Faults and controls are mixed, so that a part of the list is a sample of the whole. ``draw``: the committed runs
+    are draw 0; any other number gives other backgrounds, other severities and other seeds.
     """
-    rng = random.Random(f"plan {base}")
-    place = list(BASES).index(base)
+    rng = random.Random(f"plan {base}" + (f" {draw}" if draw else ""))
+    place = list(BASES).index(base) + draw
     first = [_control(base, references, rng, name) for name in _control_names()]
     second: list[Spec] = []
     for number, injection in enumerate(INJECTIONS.values()):

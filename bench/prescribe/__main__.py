@@ -3,6 +3,7 @@
     python -m bench.prescribe                          the held-out half of FAULT-SFT, 60 cases, one seed
     python -m bench.prescribe --split dev --cases 30   the half that rules may be tuned on
     python -m bench.prescribe --seeds 3
+    python -m bench.prescribe --draw 1                 other faulty runs of the same bases, made first
 
 Needs the bases of FAULT-SFT (python -m bench.fault_sft bases). Runs are kept under build/prescribe, so a stopped bench
 goes on where it was.
@@ -22,6 +23,7 @@ from bench.fault_sft.labels import STILL_FALLING
 from bench.fault_sft.paths import BASES_DIR, ROOT
 from bench.fault_sft.score import Count
 from bench.prescribe.cases import CASES, References, choose, healthy_runs
+from bench.prescribe.drawn import Drawn
 from bench.prescribe.follow import Followed, follow
 from bench.prescribe.policies import POLICIES, RUNS, case_of
 from bench.prescribe.tables import as_json, faults_table, policies_table
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Follows every case, prints the tables and writes them as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.prescribe", description=__doc__)
     parser.add_argument("--split", choices=("dev", "heldout"), default="heldout")
+    parser.add_argument("--draw", type=int, default=0, help="0: the committed runs; else the number of a new draw")
     parser.add_argument("--cases", type=int, default=CASES)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--runs", type=int, default=RUNS, choices=range(1, RUNS + 1), help="at most so many a case")
@@ -44,9 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not BASES_DIR.is_dir():
         parser.error(f"{BASES_DIR} is not there: python -m bench.fault_sft bases")
-    cases, trained = choose(given.split, given.cases), Trained()
+    trained = Trained()
     references = References(trained, given.split)
-    keep, keep_or_longer = told_to_keep(healthy_runs(given.split))
+    drawn = Drawn(given.split, given.draw, trained) if given.draw else None
+    cases = drawn.cases(given.cases) if drawn else choose(given.split, given.cases)
+    keep, keep_or_longer = told_to_keep(drawn.healthy() if drawn else healthy_runs(given.split))
     found: dict[str, list[Followed]] = {}
     for name in given.only or POLICIES:
         found[name] = [
@@ -54,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
         results = {
             "split": given.split,
+            "draw": given.draw,
             "cases": len(cases),
             "runs": given.runs,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
@@ -62,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "references": references.to_json(),
             "policies": as_json(found, given.seeds),
         }
-        write(results, given.split)
+        write(results, f"{given.split}-draw-{given.draw}" if given.draw else given.split)
     print(policies_table(found), end="\n\n")
     print(f"healthy runs told to keep: {keep.right} of {keep.of};")
     print(f"or to go on, where the validation loss still falls by 2 %: {keep_or_longer.right} of {keep_or_longer.of}\n")

@@ -10,7 +10,7 @@ import json
 import math
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -45,22 +45,31 @@ class Reference:
 
 
 def choose(half: str, count: int = CASES) -> list[Labelled]:
-    """``count`` cases of a half, one fault after another in turns, so that none crowds out the others."""
+    """``count`` cases of a half's committed runs."""
     turns: dict[str, list[Labelled]] = defaultdict(list)
     for run in load(half):
-        if _is_case(run):
+        if is_case(run):
             turns[run.fault].append(run)
     rng = random.Random(f"prescribe {half}")
     for runs in turns.values():
         rng.shuffle(runs)
-    names = sorted(turns)
-    order = [
-        turns[name][turn] for turn in range(max(map(len, turns.values()))) for name in names if turn < len(turns[name])
-    ]
-    return order[:count]
+    return in_turns({name: iter(turns[name]) for name in sorted(turns)}, count)
 
 
-def _is_case(run: Labelled) -> bool:
+def in_turns(turns: Mapping[str, Iterator[Labelled]], count: int) -> list[Labelled]:
+    """``count`` runs, one fault after another in turns, so that none crowds out the others; fewer when they run out."""
+    left, chosen = dict(turns), list[Labelled]()
+    while left and len(chosen) < count:
+        for name in list(left):
+            run = next(left[name], None) if len(chosen) < count else None
+            if run is not None:
+                chosen.append(run)
+            elif len(chosen) < count:
+                del left[name]
+    return chosen
+
+
+def is_case(run: Labelled) -> bool:
     spec, excess = run.record.spec, run.truth.figures["excess"]
     if spec.trainer != "hf" or run.truth.status != "fault":
         return False

@@ -2,14 +2,15 @@
 
 A step that sends a person to look (at the data, the masks, the schedule, what is trainable) finds what is wrong in that
 place and puts it right; a look at another place finds nothing. A person who has found a fault of the data, or of what
-is trained, turns no knob in the same run; a schedule put right is itself a setting, and a log on another scale changes
-no run, so what was told beside them is done too. A NaN put into the weights by chance does not come back in another
-run; an overflow of fp16 comes back until the precision is another.
+is trained, turns no knob in the same run but one that was told with the look, for a reason of its own; whoever takes
+copies out trains as many steps as were told; a schedule put right is itself a setting, and a log on another scale
+changes no run, so what was told beside them is done too. A NaN put into the weights by chance does not come back in
+another run; an overflow of fp16 comes back until the precision is another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from bench.fault_sft.spec import Recipe, Spec
 from tunewright.planner.batch import effective_batch_for
 from tunewright.planner.learning_rate import first_run
 from tunewright.planner.run_length import epochs_for
+from tunewright.prescribe.evidence.first import DATA
 from tunewright.prescribe.rule import is_step
 from tunewright.schema.prescription import Change, Prescription
 
@@ -117,10 +119,17 @@ def followed(spec: Spec, prescription: Prescription) -> Spec | None:
     cured |= {name for name in ("overflow_at",) if name in ops and _leaves_fp16(changes)}
     ops = {name: value for name, value in ops.items() if not any(name.startswith(one) for one in cured)}
     found_by_looking = bool(cured - set(NO_FAULT_OF_THE_DATA))
-    recipe = spec.recipe if found_by_looking else _changed(spec.recipe, changes)
-    if "duplicate" in cured:  # without its copies the set is as small as it is
-        recipe = recipe.changed(rows=int(spec.ops["duplicate"]))
-    return replace(spec, recipe=recipe, ops=ops)
+    if "duplicate" in cured:
+        return replace(
+            spec, recipe=_without_copies(_changed(spec.recipe, changes), int(spec.ops["duplicate"])), ops=ops
+        )
+    told = [change for change in changes if not found_by_looking or change.rule == DATA.name]
+    return replace(spec, recipe=_changed(spec.recipe, told), ops=ops)
+
+
+def _without_copies(recipe: Recipe, rows: int) -> Recipe:
+    """As many steps as prescribed, on the rows that are left: that much was told."""
+    return recipe.changed(rows=rows, epochs=recipe.epochs * recipe.rows / rows)
 
 
 def same_run(one: Spec, other: Spec) -> bool:
@@ -136,7 +145,7 @@ def _leaves_fp16(changes: tuple[Change, ...]) -> bool:
     return any(change.key == "precision" and change.after != "fp16" for change in changes)
 
 
-def _changed(recipe: Recipe, changes: tuple[Change, ...]) -> Recipe:
+def _changed(recipe: Recipe, changes: Sequence[Change]) -> Recipe:
     """The recipe with every value that it has a field for; alpha is twice the rank there and follows it."""
     values: dict[str, Any] = {}
     for change in changes:

@@ -21,7 +21,6 @@ from tunewright.data.sources import demo_files
 from tunewright.record.files import write_whole
 
 WORK = ROOT / "build" / "tuner"
-EVAL_ROWS, TEST_ROWS = 48, 48
 DRAW = 0
 """The one seed of the drawing of rows: a pair's data are the same in every run."""
 
@@ -34,7 +33,7 @@ Parts = Mapping[str, Sequence[dict[str, str]]]
 
 @dataclass(frozen=True)
 class Pair:
-    """``epochs``: the four counts of the grid. ``batch``: rows a step."""
+    """``epochs``: the four counts of the grid. ``batch``: rows a step. ``held``: rows to choose on, as many sealed."""
 
     name: str
     base: str
@@ -42,6 +41,7 @@ class Pair:
     epochs: tuple[int, ...]
     about: str
     batch: int = 8
+    held: int = 48
 
     @property
     def per_epoch(self) -> int:
@@ -78,6 +78,8 @@ PAIRS = {
         Pair("code", "code-qwen3", 160, (1, 2, 4, 6), "one-line programs, chat template"),
         Pair("docs", "docs-llama", 160, (1, 2, 4, 6), "sentences of documents, read as characters"),
         Pair("demo", "tiny", 160, (2, 4, 8, 12), "a fifth of the demo's questions"),
+        Pair("grammar512", "grammar-gemma3", 512, (2, 4, 6, 8), "the same language, 128 steps an epoch", 4, 96),
+        Pair("code512", "code-qwen3", 512, (1, 2, 3, 4), "the same programs, 128 steps an epoch", 4, 96),
     )
 }
 
@@ -107,25 +109,26 @@ def _demo(pair: Pair) -> Parts:
     train, valid = ([json.loads(line) for line in parts[part].open()] for part in ("train", "validation"))
     kept = ("instruction", "completion")
     drawn = random.Random(DRAW).sample(train, pair.rows)
-    held = random.Random(DRAW).sample(valid, EVAL_ROWS + TEST_ROWS)
-    return _parts(*([{key: row[key] for key in kept} for row in rows] for rows in (drawn, held)))
+    held = random.Random(DRAW).sample(valid, 2 * pair.held)
+    return _parts(pair, *([{key: row[key] for key in kept} for row in rows] for rows in (drawn, held)))
 
 
 def _world(pair: Pair, model: Path) -> Parts:
     """Test rows are training rows of the world that this pair does not train on, from the same draw."""
     world = load_world(model)
-    drawn = random.Random(DRAW).sample(world.train, min(len(world.train), pair.rows + TEST_ROWS))
-    held = [*world.valid[:EVAL_ROWS], *drawn[-TEST_ROWS:]]
+    drawn = random.Random(DRAW).sample(world.train, min(len(world.train), pair.rows + pair.held))
+    held = [*world.valid[: pair.held], *drawn[-pair.held :]]
     return _parts(
+        pair,
         *(
             [{"instruction": row.prompt, "completion": row.answer} for row in rows]
             for rows in (drawn[: pair.rows], held)
-        )
+        ),
     )
 
 
-def _parts(train: Sequence[dict[str, str]], held: Sequence[dict[str, str]]) -> Parts:
-    return {"train": train, "eval": held[:EVAL_ROWS], "test": held[EVAL_ROWS:]}
+def _parts(pair: Pair, train: Sequence[dict[str, str]], held: Sequence[dict[str, str]]) -> Parts:
+    return {"train": train, "eval": held[: pair.held], "test": held[pair.held :]}
 
 
 def settings(pair: Pair) -> dict[str, Any]:

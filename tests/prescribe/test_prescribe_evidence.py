@@ -425,8 +425,12 @@ def test_evaluations_alone_that_are_no_numbers_send_to_the_validation_rows(where
 def test_epochs_are_cut_to_a_decimal(epochs, after):
     # 130 of 180 steps are 0.7222 of them
     rising = curve(lambda step: 0.6 + 0.0001 * (step - 130) ** 2, evals=range(13, 181, 13), total=180)
-    change = one(prescribe(case("overfit", made=rising, config={**GUIDE_CONFIG, "num_train_epochs": epochs})))
+    *looks, change = prescribe(
+        case("overfit", made=rising, config={**GUIDE_CONFIG, "num_train_epochs": epochs})
+    ).changes
     assert (change.key, change.after) == ("num_train_epochs", after)
+    # a row that did not come back before validation turned was not learned by heart
+    assert [look.key for look in looks] == (["data"] if epochs <= 1 else [])
 
 
 def test_epochs_that_only_the_curve_tells_are_the_value_before():

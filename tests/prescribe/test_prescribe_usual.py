@@ -66,6 +66,35 @@ def test_overfitting_in_the_first_steps_of_a_high_rate_is_that_rate():
     assert values(near) == {"num_train_epochs": 0.5}
 
 
+@pytest.mark.parametrize(
+    ("epochs", "times", "changed"),
+    [(5.0, 3, "num_train_epochs"), (2.0, 3, "learning_rate"), (2.0, 1, "num_train_epochs")],
+)
+def test_validation_that_turns_in_the_first_epoch_sends_to_the_rows_and_to_a_high_rate_sooner(epochs, times, changed):
+    # turning() is lowest at step 40 of 100: in the second epoch of five, in the first of two
+    prescription = prescribe(asked("overfit", rate=times * PLANNED, num_train_epochs=epochs))
+    assert set(values(prescription)) == {changed}
+    looks = [change for change in prescription.changes if is_step(change)]
+    assert [look.key for look in looks] == (["data"] if epochs == 2 else [])
+    assert all("copies" in look.why for look in looks)
+
+
+@pytest.mark.parametrize(
+    ("times", "method", "slipped"),
+    [(1 / 30, "lora", True), (1 / 4, "lora", False), (30, "full", True), (15, "full", False), (15, "lora", True)],
+)
+def test_a_rate_that_is_a_slip_is_put_right_with_a_fault_of_the_data(times, method, slipped):
+    prescription = prescribe(asked("rows_masked", rate=times * PLANNED, method=method))
+    assert prescription.changes[0].key == "data"
+    assert values(prescription) == ({"learning_rate": PLANNED} if slipped else {})
+
+
+def test_swings_of_single_rows_under_a_high_rate_get_more_rows_and_the_planned_rate():
+    rows = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1}
+    prescription = prescribe(asked("oscillation", rate=20 * PLANNED, **rows))
+    assert values(prescription) == {"gradient_accumulation_steps": 8, "learning_rate": PLANNED}
+
+
 @pytest.mark.parametrize(("symptom", "key"), [("overfit", "num_train_epochs"), ("underfit", "num_train_epochs")])
 def test_a_rate_near_the_planned_one_is_left_alone(symptom, key):
     made = curve(turning if symptom == "overfit" else falling)

@@ -58,6 +58,11 @@ def goes_with(case: Case, family: Family) -> bool:
     return bool(faults) and all(family in _leaves_open(finding) for finding in faults)
 
 
+def clouds_only(case: Case) -> bool:
+    """Whether the data faults of this case leave some change open that may be made beside the looks."""
+    return any(goes_with(case, family) for family in FAMILIES)
+
+
 def _leaves_open(finding: Finding) -> tuple[Family, ...]:
     """The families that a data fault does not touch: all of them for a spike that passed."""
     passed = finding.symptom == "spike" and finding.severity == "info"

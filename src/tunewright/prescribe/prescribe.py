@@ -15,12 +15,12 @@ from typing import Literal, get_args
 
 from tunewright.prescribe.apply import apply, recipe_changes
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.data_faults import goes_with
+from tunewright.prescribe.data_faults import clouds_only, goes_with
 from tunewright.prescribe.evidence import EVIDENCE_RULES
 from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.guide import GUIDE_RULES
 from tunewright.prescribe.history import failed_trial, from_history, from_record, good_trial
-from tunewright.prescribe.rule import FAMILIES, Proposal, Rule, describe_changes, direction, is_step
+from tunewright.prescribe.rule import Proposal, Rule, describe_changes, direction, is_step
 from tunewright.prescribe.sources import title
 from tunewright.prescribe.symptoms import untold_learning
 from tunewright.prescribe.values import show
@@ -101,7 +101,7 @@ def _choose(case: Case, asked: list[tuple[Rule, _Untried]]) -> tuple[Proposal | 
         too_small = _gain_within_noise(case, untried.proposals[0])
         if too_small:
             notes.append(too_small)
-        elif rule.family == "data" and any(goes_with(case, family) for family in FAMILIES):
+        elif rule.family == "data" and clouds_only(case):
             look = untried.proposals[0]
         else:
             return _together(look, untried.proposals[0]), notes

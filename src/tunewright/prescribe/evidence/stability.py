@@ -129,7 +129,7 @@ def _oscillation(case: Case) -> tuple[Rung, ...]:
         return ()
     says = f"the loss oscillates ({finding.why})" if finding.symptom == "oscillation" else finding.why
     if rate_far_above(case):
-        return back_to_usual(case, says, *_clipped_at_all(case))
+        return (*more_rows_a_step(case, says), *back_to_usual(case, says, *_clipped_at_all(case)))
     return (
         *_one_bad_batch(case, finding, says),
         *more_rows_a_step(case, says),
