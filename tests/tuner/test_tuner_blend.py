@@ -13,7 +13,7 @@ from tunewright.schema.finding import Health
 from tunewright.tuner.blend import MOST_TRIED, Blend, Measured, blend, candidates, held_for_means
 from tunewright.tuner.budget import Budget
 from tunewright.tuner.order import Order
-from tunewright.tuner.tuning import Goal, Step
+from tunewright.tuner.step import Goal, Step
 
 
 def step(name: str, loss: float | None, *, forgetting: float | None = None, health: Health = "healthy") -> Step:

@@ -13,7 +13,7 @@ from tunewright.tuner.prices import MOST_EVALS
 from tunewright.tuner.ranking import RowLosses
 from tunewright.tuner.rungs import Rung
 from tunewright.tuner.stages import domain_pays
-from tunewright.tuner.tuning import Step
+from tunewright.tuner.step import Step
 
 
 def rung(loss: float, noise: float) -> Rung:

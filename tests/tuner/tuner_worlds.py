@@ -18,7 +18,7 @@ from tunewright.tuner.order import Order
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.ranking import RowLosses
 from tunewright.tuner.scout import STRAIGHT_FACTOR
-from tunewright.tuner.tuning import Outcome
+from tunewright.tuner.step import Outcome
 
 ROWS, BATCH, VAL_ROWS, TOKENS_PER_ROW = 800, 16, 100, 10.0
 PER_EPOCH = ROWS // BATCH

@@ -14,7 +14,8 @@ from tunewright.record.files import write_folder
 from tunewright.record.run import Run
 from tunewright.tuner.blend import Blend, Measured, blend, candidates
 from tunewright.tuner.budget import Spent
-from tunewright.tuner.tuning import Goal, Tuning, eval_loss_of
+from tunewright.tuner.choice import eval_loss_of
+from tunewright.tuner.step import Goal, Tuning
 
 
 def blend_runs(

@@ -16,7 +16,7 @@ from tunewright.planner.sources import GIVEN
 from tunewright.schema.errors import Interrupted, UsageError
 from tunewright.tuner.budget import Budget, default_budget, parse_budget
 from tunewright.tuner.scouting import PLANNED_SHARE
-from tunewright.tuner.tuning import Goal
+from tunewright.tuner.step import Goal
 
 MOST_RANK = 64
 GOALS: tuple[Goal, ...] = get_args(Goal)

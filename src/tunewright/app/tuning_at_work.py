@@ -30,11 +30,13 @@ from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.blend import Blend, held_for_means
 from tunewright.tuner.budget import FORWARD_WEIGHT, Budget, Spent
+from tunewright.tuner.choice import choose
 from tunewright.tuner.order import Order
 from tunewright.tuner.prices import MOST_EVALS
 from tunewright.tuner.scout import Scouted, scout
 from tunewright.tuner.scouting import Setting
-from tunewright.tuner.tuning import PLANNED, Goal, Outcome, Step, Tuning, choose, tune
+from tunewright.tuner.step import Goal, Outcome, Step, Tuning
+from tunewright.tuner.tuning import PLANNED, tune
 
 MOST_PROBE_SHARE = 0.25
 """Of a budget, what measuring forgetting may cost; a small budget is better spent on training."""

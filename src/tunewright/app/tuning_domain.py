@@ -21,7 +21,7 @@ from tunewright.tuner.cut import fit_to_budget
 from tunewright.tuner.order import Order, held
 from tunewright.tuner.rungs import Rung
 from tunewright.tuner.stages import TRIAL_SHARE, TRIAL_STEPS, Verdict, domain_pays
-from tunewright.tuner.tuning import Step
+from tunewright.tuner.step import Step
 
 FOLDER = "domain"
 ADAPTER_KEYS = ("model", "method", "precision", "lora_rank", "lora_alpha", "lora_dropout", "lora_target", "seed")

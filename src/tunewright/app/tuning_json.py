@@ -8,7 +8,7 @@ from typing import Any
 
 from tunewright.record.run import Run
 from tunewright.tuner.blend import Blend
-from tunewright.tuner.tuning import Step
+from tunewright.tuner.step import Step
 
 
 def tuning_json(folder: Path, steps: Sequence[Step], best: Step | None, blend: Blend | None = None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tunewright.schema.recipe_io import read_settings
 from tunewright.tuner.budget import FORWARD_WEIGHT, Spent
 from tunewright.tuner.order import AVERAGE_SHARE, Order
 from tunewright.tuner.prices import Prices
-from tunewright.tuner.tuning import Outcome
+from tunewright.tuner.step import Outcome
 
 MOST_SLOTS = 8
 SAME_KEYS = ("learning_rate", "lr_scheduler_type", "average_share", "num_train_epochs", "lora_rank")

@@ -11,6 +11,7 @@ The order of events, and what each answers::
                  found
     tuning.py    the series: the last run, then whatever the reading of the best run asks for, one change at a time,
                  until nothing would help beyond noise or the budget ends
+    choice.py    which of all runs is kept
     blend.py     the weights of the good runs averaged, where their mean is better than the best of them
 
 Four decisions carry it.

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.tuner.budget import FORWARD_WEIGHT, Budget
+from tunewright.tuner.choice import eval_loss_of
 from tunewright.tuner.rungs import BAR_SHARE
-from tunewright.tuner.tuning import Goal, Step, eval_loss_of
+from tunewright.tuner.step import Goal, Step
 
 MOST_TRIED = 5
 """Means that are measured."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
-from tunewright.tuner.tuning import Outcome
+from tunewright.tuner.step import Outcome
 
 AVERAGE_SHARE = 0.3
 """Of the steps so far. On five models of the bundled size 0.15 to 0.5 did alike, and as well as a decay to zero."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunewright.tuner.ranking import NOISE_ERRORS, paired_error
-from tunewright.tuner.tuning import Step
+from tunewright.tuner.step import Step
 
 BAR_SHARE = 0.005
 """A difference below 0.5 % of the loss does not matter, however sure it is."""

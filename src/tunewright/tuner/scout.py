@@ -18,8 +18,9 @@ from tunewright.tuner.budget import Spent
 from tunewright.tuner.order import AVERAGE_SHARE, Maker
 from tunewright.tuner.rungs import leader, turning_point
 from tunewright.tuner.scouting import Scouting, Setting, changes_between
+from tunewright.tuner.step import Step
 from tunewright.tuner.trunk import lengthen
-from tunewright.tuner.tuning import LEAST_LAST_SHARE, PLANNED, STRAIGHT, Step
+from tunewright.tuner.tuning import LEAST_LAST_SHARE, PLANNED, STRAIGHT
 
 STRAIGHT_FACTOR = 1.4
 """A rate that falls to zero over the whole run wants more than one that holds: about twice on one model of the bundled

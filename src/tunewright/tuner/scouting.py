@@ -13,11 +13,13 @@ from tunewright.prescribe.guide.ladders import REPLAY_SHARE
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe, Replay
 from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.choice import choose
 from tunewright.tuner.cut import BUDGET_MARGIN, affordable_share
 from tunewright.tuner.order import Maker, Order, held
 from tunewright.tuner.prices import Prices
 from tunewright.tuner.rungs import Rung, leader
-from tunewright.tuner.tuning import Goal, Step, choose, verdict
+from tunewright.tuner.step import Goal, Step
+from tunewright.tuner.told import verdict
 
 PLANNED_SHARE = 0.5
 """The last run is planned to train on this share of a budget's tokens, general rows and evaluations not counted."""

@@ -7,81 +7,31 @@ killed is resumed by going through it again with the finished runs answered from
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
-from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.planner.sources import TUNEWRIGHT
 from tunewright.prescribe.case import Case
-from tunewright.prescribe.fit import MATERIAL_SHARE, least_gain, trained_evals
+from tunewright.prescribe.fit import MATERIAL_SHARE, trained_evals
 from tunewright.prescribe.prescribe import apply, prescribe
 from tunewright.prescribe.promise import BUDGET_RULE, predicted_by
-from tunewright.prescribe.rule import describe_changes
-from tunewright.schema.curve import Curve
-from tunewright.schema.facts import RunSummary
-from tunewright.schema.finding import Diagnosis
-from tunewright.schema.prescription import Change, Prescription, Range
+from tunewright.schema.prescription import Change, Prescription
 from tunewright.schema.recipe import Recipe
 from tunewright.tuner.budget import Budget, Spent
+from tunewright.tuner.choice import choose
 from tunewright.tuner.cut import Costs, fit_to_budget, refusal_of
-from tunewright.tuner.ranking import RowLosses
+from tunewright.tuner.step import Goal, Outcome, Step, Tuning
+from tunewright.tuner.told import announce, describe
 
-Goal = Literal["balanced", "eval"]
 PLANNED = "the planned first run"
 LEAST_LAST_SHARE = 0.25
 """With less than this share of the last run's epochs left, the best of the short runs is kept instead."""
-MOST_NOISE_SHARE = 0.05
-"""A short run's few evaluations tell its noise badly: never more than this share of its loss is taken for it."""
 STRAIGHT = ("linear", "cosine")
 """Schedules that fall to zero over the whole run."""
 TURNED_SHARE = 0.9
 """A run that should have been longer than this share of itself is not made again."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one run of a tuning showed."""
-
-    name: str
-    recipe: Recipe
-    summary: RunSummary
-    diagnosis: Diagnosis
-    curve: Curve
-    spent: Spent
-    stopped_because: str
-    end_rows: RowLosses | None = None
-
-    @property
-    def end_loss(self) -> float:
-        """Evaluation loss at its last step; NaN when it was not evaluated there."""
-        loss = self.curve.eval_loss.at(self.curve.last_step)
-        return float("nan") if loss is None else loss
-
-
-@dataclass(frozen=True)
-class Step:
-    """One run of the tuning with what led to it: the changes, their reason, and what they were expected to give.
-
-    ``phase``: what the tuning was doing: probe, race, trunk or run.
-    """
-
-    outcome: Outcome
-    changes: tuple[Change, ...]
-    why: str
-    predicted: Range | None
-    phase: str = "run"
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """A finished series. ``best`` is the step that is kept; ``stopped_because`` the rule that ended it, in words."""
-
-    steps: tuple[Step, ...]
-    best: Step
-    spent: Spent
-    stopped_because: str
 
 
 class Runner(Protocol):
@@ -191,35 +141,6 @@ def _already_run(recipe: Recipe, steps: tuple[Step, ...], why: str) -> str:
     return f"no change left whose predicted gain exceeds noise: the next recipe equals {twin.outcome.name}"
 
 
-def choose(steps: tuple[Step, ...], goal: Goal) -> Step:
-    """The step to keep. ``eval``: lowest evaluation loss. ``balanced``: the same among runs that keep old skills
-    (forgetting at most the doctor's threshold); when none does, the one that forgets least. There a whole run goes
-    before a short one whose loss is not lower by more than noise: its schedule is the planned one, and it has seen the
-    rows more often.
-
-    A sick run is kept only when all are; a run without evaluation loss counts as infinitely bad.
-    """
-    well = [step for step in steps if step.outcome.diagnosis.health != "sick"] or list(steps)
-    if goal == "balanced":
-        keeps = [step for step in well if (step.outcome.summary.forgetting or 0.0) <= FORGETTING_NATS.value]
-        if not keeps:
-            return min(well, key=lambda step: step.outcome.summary.forgetting or 0.0)
-        well = keeps
-    best = min(well, key=eval_loss_of)
-    if goal == "eval" or best.phase == "run":
-        return best
-    loss = eval_loss_of(best)
-    bar = loss + min(least_gain(best.outcome.curve) or 0.0, MOST_NOISE_SHARE * loss)
-    whole = [step for step in well if step.phase == "run" and eval_loss_of(step) <= bar]
-    return min(whole, key=eval_loss_of, default=best)
-
-
-def eval_loss_of(step: Step) -> float:
-    """The evaluation loss of what a run keeps; infinite where it has none."""
-    loss = step.outcome.summary.eval_loss
-    return float("inf") if loss is None or loss != loss else loss
-
-
 def case_of(steps: tuple[Step, ...], best: Step, rows: int, narrowest: int | None = None) -> Case:
     """What the prescriber is told: the reading of the best run so far and the whole runs tried before."""
     outcome = best.outcome
@@ -236,33 +157,3 @@ def case_of(steps: tuple[Step, ...], best: Step, rows: int, narrowest: int | Non
         history=history,
         usual={} if narrowest is None else {"narrowest": narrowest},
     )
-
-
-def describe(step: Step, best: Step) -> str:
-    """One line on what a run showed and where it stands."""
-    standing = "best so far" if step is best else f"{best.outcome.name} stays the best"
-    return f"{step.outcome.name}: {verdict(step)}; {standing}"
-
-
-def verdict(step: Step) -> str:
-    """What a run showed: the health of its curve, what was learnt, what was forgotten, what was found."""
-    summary, diagnosis = step.outcome.summary, step.outcome.diagnosis
-    parts = [f"curve {diagnosis.health}"]
-    if summary.eval_loss is not None:
-        parts.append(f"eval loss {_fall(summary)}")
-    if summary.forgetting is not None:
-        parts.append(f"forgetting {summary.forgetting:+.2f} nats per token")
-    named = [finding.symptom for finding in diagnosis.findings if finding.severity != "info"]
-    parts += [f"found {', '.join(named)}"] if named else []
-    return "; ".join(parts)
-
-
-def _fall(summary: RunSummary) -> str:
-    if summary.base_eval_loss is None:
-        return f"{summary.eval_loss:.4f}"
-    return f"{summary.base_eval_loss:.3f} -> {summary.eval_loss:.4f}"
-
-
-def announce(changes: tuple[Change, ...], why: str) -> str:
-    """One line on what the next run changes and why."""
-    return f"next: {describe_changes(changes)}; {why}"
