@@ -16,10 +16,11 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from bench.engine.drivers.ours import recipe_of
 from bench.engine.orders import Order
+from tunewright.data.encode import encode_rows
 from tunewright.data.read import read_rows
 from tunewright.data.rows import Message, Row
 from tunewright.data.sources import demo_files
-from tunewright.data.tokens import TokenRow, encode_rows
+from tunewright.data.tokens import TokenRow
 from tunewright.engine.attach import attach_lora
 from tunewright.engine.base import load_base, quiet
 from tunewright.engine.export import save_peft

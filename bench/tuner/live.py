@@ -1,6 +1,6 @@
 """The product's tuner, live, on the pairs: what it kept, measured here on both sets of rows, and what it spent.
 
-    python -m bench.tuner.live topics --seeds 0 1 2     within 6 % of the cost of one grid (--share)
+    python -m bench.tuner.live topics --seeds 0 1 2     within 6 % of the cost of one grid, 3 % of a larger set's
     python -m bench.tuner.live topics --budget default  with the budget it takes when none is named
     python -m bench.tuner.live topics --without race    with one of its steps left out; half: of the budget
 
@@ -73,7 +73,7 @@ def main() -> None:
 def run_pair(name: str, options: argparse.Namespace) -> None:
     """All seeds of one pair, each written down as it ends."""
     grid = Grid.of(*read_logs(path_of(name)))
-    share = options.share / (2 if options.without == "half" else 1)
+    share = PAIRS[name].share / (2 if options.without == "half" else 1)
     budget = "" if options.budget == "default" else options.budget or f"{int(share * grid.one_grid)}tokens"
     path = result_path(name, options.without)
     code = fingerprint([], DECIDES)
@@ -168,8 +168,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", nargs="*", default=list(PAIRS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--share", type=float, default=0.06, help="of the cost of one grid")
-    parser.add_argument("--budget", default="", help="as the product takes it, or default; rules over --share")
+    parser.add_argument("--budget", default="", help="as the product takes it, or default; else a share of the grid")
     parser.add_argument("--without", default="", choices=["", *BY_OPTION, *ABLATIONS], help="leave a step out")
     return parser.parse_args()
 

@@ -47,12 +47,20 @@ def main() -> None:
     found = _scored(grids, about, options)
     print(f"{pairs_table(grids, about)}\n")
     print(f"{seeds_table({name: logs for name, (_, logs) in read.items()})}\n")
-    for share in options.shares:
-        print(f"At {100 * share:g} % of the cost of one grid:\n\n{ways_table(found, share, ours)}\n")
-    print(f"{needed_table(found, ours)}\n")
+    for share in sorted({PAIRS[name].share for name in names}):
+        _print_ways(found, ours, share, [name for name in names if PAIRS[name].share == share])
     if any(runs for steps in ablated.values() for runs in steps.values()):
         print(f"{ablations_table(ours, ablated)}\n")
     _write(options, about, found, ours, ablated)
+
+
+def _print_ways(found: Sequence[Scored], ours: Mapping[str, Sequence[Came]], share: float, names: list[str]) -> None:
+    """Ours beside the others on the pairs that are given the same share of a grid, at half, all and twice of it."""
+    on = [one.restricted(names) for one in found]
+    mine = {name: ours[name] for name in names if name in ours}
+    for budget in (share / 2, share, 2 * share):
+        print(f"{', '.join(names)}, at {100 * budget:g} % of the cost of one grid:\n\n{ways_table(on, budget, mine)}\n")
+    print(f"{needed_table(on, mine)}\n")
 
 
 def _scored(grids: Mapping[str, Grid], about: Mapping[str, Any], options: argparse.Namespace) -> list[Scored]:
@@ -61,7 +69,7 @@ def _scored(grids: Mapping[str, Grid], about: Mapping[str, Any], options: argpar
         print(f"{name}: {options.seeds} seeds of every way", file=sys.stderr, flush=True)
         for way in ways(about[name], grid, options.envs):
             known = per_pair.setdefault(way.name, {"way": way, "on": {}})
-            known["on"][name] = scored(grid, way, sorted({*SHARES, *options.shares}), options.seeds)
+            known["on"][name] = scored(grid, way, SHARES, options.seeds)
     return [Scored(one["way"], one["on"]) for one in per_pair.values()]
 
 
@@ -118,7 +126,6 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", nargs="*", default=list(PAIRS))
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of every way that draws anything")
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.03, 0.06, 0.12], help="budgets to print")
     parser.add_argument("--envs", type=Path, default=ENVIRONMENTS, help="where the peers' environments are kept")
     return parser.parse_args()
 

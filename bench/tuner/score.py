@@ -12,7 +12,7 @@ from bench.tuner.search import Grid, Search
 
 GOAL = 0.01
 """Within 1 % of the best of all grids."""
-SHARES = (0.01, 0.02, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+SHARES = (0.015, 0.03, 0.06, 0.09, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 """Budgets, as shares of the cost of one grid of 96 runs."""
 SEEDS = 20
 

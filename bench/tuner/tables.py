@@ -21,6 +21,10 @@ class Scored:
     way: Way
     on: PairScores
 
+    def restricted(self, pairs: Sequence[str]) -> Scored:
+        """The same way on some of the pairs."""
+        return Scored(self.way, {pair: self.on[pair] for pair in pairs})
+
     def pooled(self, share: float) -> Score:
         """All seeds of all pairs at one budget."""
         return Score([came for scores in self.on.values() for came in scores[share].came])
