@@ -13,10 +13,12 @@ from tunewright.prescribe.data_faults import STEPS
 from tunewright.prescribe.evidence import EVIDENCE_RULES
 from tunewright.prescribe.fit import fit_log_steps, least_gain, lowest_as_range, noise_of_eval
 from tunewright.prescribe.prescribe import prescribe, resolve
-from tunewright.prescribe.rule import is_step
+from tunewright.prescribe.rule import describe_changes, is_step
+from tunewright.prescribe.values import show
 from tunewright.schema.curve import Series
 from tunewright.schema.errors import UsageError
 from tunewright.schema.finding import Abstention
+from tunewright.schema.prescription import Change
 
 KNOB_FAMILY = {
     "learning_rate": "stability",
@@ -84,6 +86,28 @@ def test_healthy_without_evaluations_is_kept_and_the_bands_are_called_weak():
     prescription = prescribe(case(loss=1.2))
     assert prescription.keep
     assert "weak evidence" in prescription.why
+
+
+def test_a_calm_run_that_ends_at_random_guessing_is_not_kept():
+    prescription = prescribe(case(loss=8.4, made=curve(lambda step: 8.4 + 0.2 / step)))
+    assert not prescription.keep
+    assert not prescription.changes
+    assert "random guessing (3+)" in prescription.why
+    assert prescribe(case("prefix_log", loss=8.4, made=curve(lambda step: 8.4 + 0.2 / step))).keep
+
+
+def test_still_falling_takes_a_fall_worth_a_run():
+    said = [case(made=curve(line)).eval_story() for line in (lambda step: 1 + 50 / step, lambda step: 1 + 0.01 / step)]
+    assert "still falling at the end" in said[0]
+    assert "lowest at the end" in said[1]
+
+
+def test_a_value_that_is_not_on_record_is_not_told_as_none():
+    unknown = case(finding("non_finite", (60, 100)), made=curve(turning), config={})
+    change = next(one for one in prescribe(unknown).changes if one.after is not None)
+    assert change.from_unknown
+    assert describe_changes((change,)) == f"{change.key} set to {show(change.after)}"
+    assert not Change("replay", None, {"data": "general", "share": 0.25}, None, "", "r", "s").from_unknown
 
 
 @pytest.mark.parametrize(("start", "rate"), [(3, 1e-5), (5, 1e-5), (6, 1e-4 / 3), (60, 1e-4 / 3)])

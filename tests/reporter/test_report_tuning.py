@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from report_blocks import every_block
+
 from tunewright.reporter.document import make_document
 from tunewright.reporter.svg import render_svg
 from tunewright.reporter.textplot import render_plot
-from tunewright.reporter.tree import Bullets, Chart, Paragraph, Table, every_block
+from tunewright.reporter.tree import Bullets, Chart, Paragraph, Table
 from tunewright.reporter.tuning_section import chosen_by, tuning_blocks
 from tunewright.reporter.view import read_view
 
@@ -54,6 +56,17 @@ def test_rates_and_lengths_are_drawn_against_the_loss(tmp_path: Path) -> None:
     assert lines == {"rate 0.00100, held": ([1.0, 2.0], [1.0, 0.8]), "whole runs": ([2.0], [0.7])}
     assert "<svg" in render_svg(rates.figure)
     assert "learning rate" in render_plot(rates.figure)
+
+
+def test_a_trunk_whose_rate_fell_at_its_end_is_called_so(tmp_path: Path) -> None:
+    folder = tuning(tmp_path)
+    with (folder / "run-4" / "recipe.yaml").open("a") as recipe:
+        recipe.write("lr_scheduler_type: wsd\n")
+    _, lengths = (block for block in blocks(folder) if isinstance(block, Chart))
+    assert [line.name for line in lengths.figure.panels[0].lines] == [
+        "rate 0.00100, held, then falling to zero",
+        "whole runs",
+    ]
 
 
 def test_an_ended_run_is_named_with_its_reason_and_not_drawn(tmp_path: Path) -> None:

@@ -134,6 +134,30 @@ def test_where_the_loss_alone_counts_they_may_take_all_of_it_and_no_more(epochs:
     assert scouted.steps or any("no probes" in line for line in said)
 
 
+@pytest.mark.parametrize("epochs", [6.0, 10.0, 17.0])
+def test_a_trunk_that_still_gained_goes_on_to_its_end_for_what_is_left(epochs: float) -> None:
+    world = World(noise=0.0)
+    scouted, said = scout(world, epochs)
+    *_, before, [last] = world.made
+    start = round(max(order.recipe.num_train_epochs for order in before) * PER_EPOCH)
+    total = round(last.recipe.num_train_epochs * PER_EPOCH)
+    assert (last.phase, last.at_step) == ("trunk", start)
+    assert last.after in [order.name for order in before]
+    assert last.recipe.lr_scheduler_type == "wsd"
+    assert round(last.recipe.decay_share * total) == total - start  # the same run up to there
+    assert not last.recipe.average_share
+    assert 0 < total - start <= 0.5 * start
+    assert scouted.spent.cost <= epochs * EPOCH_TOKENS
+    assert any("its rate falls to zero" in line for line in said)
+
+
+@pytest.mark.parametrize(("turns_at", "goal"), [(2.0, "eval"), (math.inf, "balanced")])
+def test_a_trunk_that_turned_or_that_another_run_follows_does_not(turns_at: float, goal: str) -> None:
+    world = World(turns_at=turns_at)
+    scout(world, 17.0, goal=goal)
+    assert not [order for orders in world.made for order in orders if order.recipe.lr_scheduler_type == "wsd"]
+
+
 def test_what_is_left_goes_to_neighbours_of_the_last_run() -> None:
     scouted, said = scout(World(turns_at=3.0), epochs=100.0)
     whole = [step.outcome.recipe for step in scouted.steps if step.phase == "run"]

@@ -57,7 +57,7 @@ class World:
         """Loss after ``step`` steps: falls as a power of the steps, costs what the rate is off, and what it overdid."""
         rate = recipe.learning_rate / (STRAIGHT_FACTOR if recipe.lr_scheduler_type == "linear" else 1.0)
         off = 0.05 * math.log2(rate / self.best_rate) ** 2
-        settled = recipe.lr_scheduler_type == "linear" or recipe.average_share > 0
+        settled = recipe.lr_scheduler_type in ("linear", "wsd") or recipe.average_share > 0
         late = max(0.0, step / PER_EPOCH - self.turns_at)
         return 0.3 + 2.5 * (1 + step / 10) ** -0.7 + off + 0.08 * late + (0.0 if settled else 0.05)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tunewright.prescribe.values import is_number, show, tidy, whole_tenths
+from tunewright.prescribe.fit import least_gain
+from tunewright.prescribe.values import as_set, is_number, show, whole_tenths
 from tunewright.schema.curve import EMPTY, Curve, Series
 from tunewright.schema.facts import RunSummary
 from tunewright.schema.finding import Diagnosis, Finding
@@ -79,7 +80,7 @@ class Case:
             return None
         rates = self.curve.learning_rate.finite().values
         peak = float(rates.max()) if len(rates) else 0.0
-        return tidy(peak) if peak > 0 else None
+        return as_set(peak) if peak > 0 else None
 
     def _epochs_of_the_curve(self) -> float | None:
         if self.curve is None or not self.curve.steps_per_epoch or self.total_steps <= 0:
@@ -156,7 +157,8 @@ class Case:
     def eval_story(self) -> str:
         """What the evaluation loss did, in one clause with its figures.
 
-        Falling and rising are told by the last evaluation against the lowest one; without any, that is said.
+        Falling and rising are told by the last evaluation against the lowest one; without any, that is said. "Still
+        falling" takes a last fall that is worth a run.
         """
         low, last = self.lowest_eval, self.last_eval
         if low is None or last is None:
@@ -165,5 +167,7 @@ class Case:
             return f"the only evaluation loss is {show(last)}"
         if low[1] == last:
             before = float(self.evals.values[-2])
-            return f"the evaluation loss was still falling at the end ({show(before)} -> {show(last)})"
+            falling = self.curve is not None and before - last > (least_gain(self.curve) or 0.0)
+            how = "still falling" if falling else "lowest"
+            return f"the evaluation loss was {how} at the end ({show(before)} -> {show(last)})"
         return f"the evaluation loss was lowest at step {low[0]} ({show(low[1])}) and {show(last)} at the end"

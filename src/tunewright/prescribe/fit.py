@@ -105,7 +105,7 @@ def fit_log_steps(curve: Curve) -> LogFit | None:
     """The fit over the last half of the evaluations, at least four; None with fewer.
 
     Fine-tuning losses are close to straight in ln(step) once the first drop is over, so the first half is left out.
-    Source: "LoRA Without Regret" (Thinking Machines, 2025-09).
+    Source: "LoRA Without Regret" (Thinking Machines Lab, 2025-09).
     """
     points = trained_evals(curve)
     if len(points) < MIN_EVALS_FOR_FIT:

@@ -132,7 +132,9 @@ def describe_changes(changes: tuple[Change, ...]) -> str:
     """
     parts = []
     for change in changes:
-        if change.after is not None:
+        if change.from_unknown:
+            parts.append(f"{change.key} set to {show(change.after)}")
+        elif change.after is not None:
             parts.append(f"{change.key} {show(change.before)} -> {show(change.after)}")
         elif change.factor is not None:
             parts.append(f"{change.key} x {show(change.factor)}")

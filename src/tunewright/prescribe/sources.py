@@ -1,18 +1,24 @@
-"""Where the rules come from: title and date, as shown to users. A source without a printed date says so."""
+"""Where the rules come from, as shown to users: the title in quotes, who and when. A guide also has a short name."""
 
 from __future__ import annotations
 
-G0 = 'G0 "LLM Fine-Tuning Guide: Understanding Training Parameters" (2025-10)'
-G1 = 'G1 "Understanding Key Hyperparameters When Fine-Tuning an LLM" (genmind.ch, 2025-01)'
-G2 = 'G2 "The Training Process" (undated)'
-G3 = 'G3 "Mastering Large Model Training: Practical Parameter Tuning" (undated)'
+from tunewright.schema import sources
 
-PLAYBOOK = '"Deep Learning Tuning Playbook" (Google, 2023-01)'
-PRECHELT = 'Prechelt, "Early Stopping - But When?" (1998)'
-LORA_WITHOUT_REGRET = '"LoRA Without Regret" (Thinking Machines, 2025-09)'
-MIXED_PRECISION = 'Micikevicius et al., "Mixed Precision Training" (2017-10)'
-DECOUPLED = 'Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2017-11)'
-CONTINUAL = 'Scialom et al., "Fine-tuned Language Models are Continual Learners" (2022-05)'
+
+def _quoted(source: str) -> str:
+    title, _, rest = source.partition(" (")
+    return f'"{title}" ({rest}'
+
+
+G0, G1 = f"G0 {_quoted(sources.G0)}", f"G1 {_quoted(sources.G1)}"
+G2, G3 = f"G2 {_quoted(sources.G2)}", f"G3 {_quoted(sources.G3)}"
+
+PLAYBOOK = _quoted(sources.PLAYBOOK)
+PRECHELT = _quoted(sources.PRECHELT)
+LORA_WITHOUT_REGRET = _quoted(sources.LORA_WITHOUT_REGRET)
+DECOUPLED = _quoted(sources.DECOUPLED)
+MIXED_PRECISION = _quoted("Mixed Precision Training (Micikevicius et al., 2017-10)")
+CONTINUAL = _quoted("Fine-tuned Language Models are Continual Learners (Scialom et al., 2022-05)")
 TRAINER = "Hugging Face Trainer, how it logs losses (transformers 5.23.0, 2026)"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tunewright.doctor.detectors.spike import spikes_of
+from tunewright.doctor.guide_reading import interpretation
 from tunewright.doctor.view import View
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.fit import least_gain
-from tunewright.prescribe.values import is_number
+from tunewright.prescribe.values import is_number, show
 from tunewright.schema.finding import Finding
 
 BLOWN_UP = ("non_finite", "divergence", "worse_than_start")
@@ -83,17 +84,33 @@ def bears_its_rate(case: Case) -> bool:
 def untold_learning(case: Case) -> str:
     """Why it cannot be told whether the run learned anything, and what would tell; "" when that is not open.
 
-    Evaluations after training began may settle it too: a fall of more than their noise is learning.
+    Evaluations after training began may settle it too: a fall of more than their noise is learning. A run that ends
+    where a guide sees random guessing is not called fine either, however calm its curve.
     """
     because = next((one.because for one in case.diagnosis.abstained if one.symptom == "no_learning"), "")
     if not because or _evaluations_fell(case):
-        return ""
+        return _as_if_guessing(case)
     tell = "evaluate before the first step too (eval_on_start of the Trainer)"
     if not case.has_eval:
         tell = "hold rows out (val_size 0.1) and evaluate before the first step too (eval_on_start of the Trainer)"
     if case.diagnosis.source.kind == "tunewright":
         tell = f"tunewright next {case.diagnosis.source.path} --probe"
     return f"whether this run learned anything cannot be told: {because}; what would tell: {tell}"
+
+
+def _as_if_guessing(case: Case) -> str:
+    """A finished run whose final training loss is in the first guide's band "random guessing"; "" otherwise."""
+    loss = case.final_loss
+    band = None if loss is None or case.has("prefix_log") else interpretation(loss)
+    if band is None or band.name != "no_idea":
+        return ""
+    rate = case.number("learning_rate")
+    tried = "its learning rate" if rate is None else f"the learning rate {show(rate)}"
+    return (
+        f"a final training loss of {show(loss)} is in the first guide's band of random guessing ({band.low:g}+), and "
+        "one calm curve does not tell hard rows from a learning rate far off; what would tell: "
+        f"short runs with {tried} / 10 and x 10"
+    )
 
 
 def _evaluations_fell(case: Case) -> bool:

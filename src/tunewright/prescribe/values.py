@@ -16,6 +16,8 @@ WHOLE = frozenset(
         "early_stopping_patience",
     }
 )
+OFF_THE_TOP = 0.02
+"""Share of a learning rate's peak that a log may miss: a hundredth of the run under a linear decay, twice over."""
 # The most a share may become; above, a recipe would be refused or mean something else (val_size 1 = one row).
 _SHARE_LIMIT = {"val_size": 0.5, "warmup_ratio": 0.5, "lora_dropout": 0.5, "lr_floor": 1.0, "decay_share": 1.0}
 
@@ -32,6 +34,18 @@ def tidy(value: float) -> float:
     1e-05
     """
     return float(f"{value:.6g}")
+
+
+def as_set(peak: float) -> float:
+    """The learning rate that was set, from the highest one logged: a decay or a coarse log takes a little off the top,
+    and people write two digits. A rate further from such a number stays as it was logged.
+
+    >>> as_set(1.999e-4), as_set(4.95e-5), as_set(1.23e-4)
+    (0.0002, 5e-05, 0.000123)
+    """
+    unit = 10.0 ** (math.floor(math.log10(peak)) - 1)
+    above = tidy(math.ceil(peak / unit) * unit)
+    return above if above <= (1 + OFF_THE_TOP) * peak else tidy(peak)
 
 
 def whole_tenths(epochs: float) -> float:

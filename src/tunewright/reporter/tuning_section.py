@@ -29,7 +29,8 @@ FORWARD_WEIGHT = 0.5
 class Tried:
     """One run as a point: ``loss`` at its end; NaN when it was ended early. Tokens are its own.
 
-    looks : (epochs, loss) of its evaluations after the start, of its trunk's too
+    looks  : (epochs, loss) of its evaluations after the start, of its trunk's too
+    decays : whether its rate fell to zero at its end
     """
 
     name: str
@@ -41,6 +42,7 @@ class Tried:
     eval_tokens: int
     ended: str
     looks: tuple[tuple[float, float], ...] = ()
+    decays: bool = False
 
 
 def tuning_blocks(view: TuningView) -> list[Block]:
@@ -103,6 +105,7 @@ def _tried(run: TuningRun) -> Tried | None:
         own["eval"],
         early,
         _looks(view),
+        view.recipe.get("lr_scheduler_type", "constant") != "constant",
     )
 
 
@@ -135,9 +138,13 @@ def _lengths_chart(tried: Sequence[Tried]) -> Chart | None:
     """
     short, last = ([one for one in tried if (one.phase == LAST) is whole] for whole in (False, True))
     longest = {one.rate: one for one in sorted(short, key=lambda one: (one.rate, one.looks[-1:]))}
-    shown = {f"rate {figure(rate)}, held": _at_its_looks(one) for rate, one in longest.items() if len(one.looks) > 1}
+    shown = {_called(one): _at_its_looks(one) for one in longest.values() if len(one.looks) > 1}
     shown |= {"whole runs": last} if last else {}
     return _chart("Loss by length, nats per token", "epochs", shown, lambda one: one.epochs)
+
+
+def _called(run: Tried) -> str:
+    return f"rate {figure(run.rate)}, held{', then falling to zero' if run.decays else ''}"
 
 
 def _at_its_looks(run: Tried) -> list[Tried]:

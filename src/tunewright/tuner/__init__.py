@@ -6,7 +6,8 @@ The order of events, and what each answers::
                  the best lies at the edge of what was tried. Then a race of the best and its neighbours, for longer:
                  the lower one always, because short runs favour high rates
     trunk.py     the winner goes on, to one length after another, while the last one gained more than noise; a trunk
-                 that over-fits ends early, and its looks say where the loss turned
+                 that over-fits ends early, and its looks say where the loss turned; one that still gained when the
+                 budget ends it goes on to its end with a rate that falls to zero
     scout.py     both, and what follows from them: the last run, with the planned schedule, at the rate and the length
                  found
     tuning.py    the series: the last run, then whatever the reading of the best run asks for, one change at a time,

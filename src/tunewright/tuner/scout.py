@@ -19,7 +19,7 @@ from tunewright.tuner.order import AVERAGE_SHARE, Maker
 from tunewright.tuner.rungs import leader, turning_point
 from tunewright.tuner.scouting import Scouting, Setting, changes_between
 from tunewright.tuner.step import Step
-from tunewright.tuner.trunk import lengthen
+from tunewright.tuner.trunk import lengthen, settle
 from tunewright.tuner.tuning import LEAST_LAST_SHARE, PLANNED, STRAIGHT
 
 STRAIGHT_FACTOR = 1.4
@@ -71,6 +71,7 @@ def scout(
         bracket(scouting, steps)
         race(scouting)
         lengthen(scouting)
+        settle(scouting)
     if not scouting.alive:
         return Scouted(scouting.recipe, scouting.replay, PLANNED, scouting.steps, scouting.used)
     return _arrived(scouting)

@@ -177,6 +177,17 @@ class Scouting:
         order = self.order(phase, rung.rate, total, why, number=number, start=rung.total)
         return replace(order, after=rung.name, at_step=rung.total, ends_on=(*KILLS, "overfit"))
 
+    def settling(self, rung: Rung, total: int) -> Order:
+        """The same run to its end: longer, and from where the shorter one ended its rate falls to zero."""
+        order, planned = self.longer("trunk", rung, total), self.setting.planned
+        why = f"{rung.name} goes on from step {rung.total} to {total}, its rate falling to zero"
+        recipe = order.recipe.changed(
+            lr_scheduler_type="wsd", decay_share=1 - rung.total / total, average_share=planned.average_share
+        )
+        return replace(
+            order, recipe=recipe, changes=(*changes_between(planned, recipe, why, "tuner.trunk"), *self.replay), why=why
+        )
+
     def affordable(self, orders: Sequence[Order]) -> Sequence[Order]:
         """The first of these that the rest of the budget pays for, with nothing set aside any more."""
         budget, prices = self.setting.budget, self.setting.prices()
@@ -227,7 +238,8 @@ def came(rung: Rung) -> str:
         return f"{rung.name}: {verdict(rung.step)}"
     head = f"{rung.name}: {figure(rung.rate)} for {rung.total} steps"
     if rung.whole and math.isfinite(rung.loss):
-        return f"{head}, loss of the mean {rung.loss:.4f}"
+        mean = " of the mean" if rung.step.outcome.recipe.average_share else ""
+        return f"{head}, loss{mean} {rung.loss:.4f}"
     return f"{head} was ended after step {rung.step.outcome.curve.last_step}: {rung.step.outcome.stopped_because}"
 
 

@@ -1,4 +1,8 @@
-"""For how long: the best run goes on, each time to a greater length, until it brought no more than noise."""
+"""For how long: the best run goes on, each time to a greater length, until it brought no more than noise.
+
+Where the budget ends that first, the best goes on once more for what is left of it, and its rate comes down: no new run
+that is shorter than one that still gained would end below it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ from collections.abc import Sequence
 
 from tunewright.planner.words import figure
 from tunewright.tuner.rungs import Rung, clearly_worse, difference, gained, leader, turning_point
-from tunewright.tuner.scouting import Scouting
+from tunewright.tuner.scouting import LAST_SHARE, Scouting
 
 GROWTH, LATE_GROWTH = 2.0, 1.5
 """How much longer the next length is, up to the planned one; beyond it, and where twice is too much to pay."""
+
+LEAST_TAIL = 0.05
+"""Of its length so far: a run goes on to its end for at least this."""
 
 
 def lengthen(scouting: Scouting) -> None:
@@ -27,6 +34,21 @@ def lengthen(scouting: Scouting) -> None:
             scouting.target_epochs = _turn(longer) / scouting.per_epoch
             return
         made = _next_lengths(scouting, _front(made))
+
+
+def settle(scouting: Scouting) -> None:
+    """The best to its end, for what is left of the budget, unless longer runs brought no more or one is to follow."""
+    if scouting.turned or LAST_SHARE[scouting.setting.goal] > 0 or not scouting.alive:
+        return
+    best = scouting.best()
+    longest = round(LATE_GROWTH * best.total)
+    order = scouting.settling(best, longest)
+    while not scouting.fits([order]) and longest > best.total:
+        longest = min(longest - 1, best.total + math.floor(0.95 * (longest - best.total)))
+        order = scouting.settling(best, longest)
+    if longest >= (1 + LEAST_TAIL) * best.total:
+        scouting.tell(f"{best.name} still gained: it goes on to step {longest}, and its rate falls to zero on the way")
+        scouting.run([order])
 
 
 def _shorter(scouting: Scouting, longer: Rung) -> Rung | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tunewright.prescribe.evidence.duration import BANDS, OVERFIT, UNDERFIT
+from tunewright.prescribe.evidence.duration import BANDS, UNDERFIT
 from tunewright.prescribe.evidence.first import DATA, MEMORY
 from tunewright.prescribe.evidence.forgetting import FORGETTING
+from tunewright.prescribe.evidence.overfitting import OVERFIT
 from tunewright.prescribe.evidence.probed import PROBED
 from tunewright.prescribe.evidence.schedule import SCHEDULE
 from tunewright.prescribe.evidence.stability import BLOW_UP, NUMBERS, OSCILLATION, STUCK_RULE, WEIGHT_DECAY
