@@ -22,7 +22,7 @@ from tunewright.engine.batcher import epoch_order
 from tunewright.engine.export import peft_tensors
 from tunewright.engine.job import Job
 from tunewright.engine.loop import run_pack
-from tunewright.engine.pack import take_off
+from tunewright.engine.on_model import take_off
 from tunewright.engine.prepare import slot_spec
 from tunewright.schema.recipe import Recipe
 

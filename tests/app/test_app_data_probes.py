@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 import tunewright as tw
+from tunewright.app.describe import describe_run
 from tunewright.app.general import General
 from tunewright.app.prepare import prepare
 from tunewright.app.request import Request
-from tunewright.app.run_one import describe_run, run_one
+from tunewright.app.run_one import run_one
 from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.watch import Silent
 from tunewright.curve.read import read_curves

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tunewright.app.prepare import check_command, prepare
-from tunewright.app.request import Request
+from tunewright.app.request import Request, read_request
 from tunewright.cli.main import run
-from tunewright.schema.errors import DataError
+from tunewright.schema.errors import DataError, UsageError
 
 
 @pytest.fixture
@@ -38,3 +38,13 @@ def test_the_check_names_what_was_given_and_not_what_is_usual() -> None:
     given = {"data": "a.jsonl", "model": "tiny", "val": "b c.jsonl", "test": "t.jsonl", "val_size": 0.1, "seed": 3}
     expected = "tunewright check a.jsonl --model tiny --val 'b c.jsonl' --set test=t.jsonl --set seed=3"
     assert check_command(given) == expected
+
+
+def test_a_script_whose_rows_only_it_knows_asks_for_them(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("args = SFTConfig(learning_rate=2e-4)\ntrainer = SFTTrainer(args=args, train_dataset=rows)\n")
+    with pytest.raises(UsageError, match="does not name its data") as caught:
+        read_request(Request(recipe=str(script)))
+    assert caught.value.hint == "add --set data=rows.jsonl"
+    asked = read_request(Request(recipe=str(script), model="m", settings={"data": "rows.jsonl"}))
+    assert (asked.values["data"], asked.values["learning_rate"]) == ("rows.jsonl", 2e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -292,3 +293,23 @@ def test_a_list_that_is_remembered_loads_nothing_that_takes_a_while(make: Maker,
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == ""
+
+
+def log_at(folder: Path, rate: float, end: float) -> Path:
+    rows: list[dict] = [{"step": step, "loss": end + 9 / step, "learning_rate": rate} for step in range(10, 210, 10)]
+    rows += [{"step": step, "eval_loss": end + 9 / step} for step in range(50, 210, 50)]
+    folder.mkdir()
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": rows, "max_steps": 200}))
+    return folder / "trainer_state.json"
+
+
+def test_logs_of_other_tools_are_compared_by_what_they_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs = [log_at(tmp_path / "calm", 1e-4, 1.0), log_at(tmp_path / "hot", 1.999e-3, 1.5).parent]
+    assert command(["runs", "compare", *map(str, logs)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"setting +calm +hot", said)
+    assert re.search(r"learning_rate +1e-4 +2e-3", said)
+    assert re.search(r"validation loss +1\.0\d+ +1\.5\d+", said)
+    assert "hot against calm: not comparable: a log does not say which model" in said
+    assert command(["runs", "compare", str(logs[0]), str(tmp_path / "gone")]) == 2
+    assert "not a run folder" in capsys.readouterr().err

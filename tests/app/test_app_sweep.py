@@ -163,7 +163,7 @@ def test_seeds_show_their_spread(sweep: Callable[..., dict[str, Any]]) -> None:
 def test_only_cells_at_work_are_running_and_their_hearts_beat(
     sweep: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunewright.app.run_one.HEARTBEAT_EVERY_S", 0.0)
+    monkeypatch.setattr("tunewright.record.heart.HEARTBEAT_EVERY_S", 0.0)
     seen: list[tuple[str, ...]] = []
     beats: list[float] = []
 

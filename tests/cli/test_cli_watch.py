@@ -253,3 +253,13 @@ def test_once_and_json_leave_at_once(log: Path) -> None:
         *("running", 10, 40),
         pytest.approx(1.2),
     )
+
+
+@pytest.mark.parametrize(("name", "text"), [("trainer_state.json", '{"log_history": []}'), ("log.csv", "step,loss\n")])
+def test_a_log_that_has_only_begun_is_waited_for(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert follow(path).look().status == "waiting"
+    path.write_text("words\nand prose\n")
+    with pytest.raises(DataError):
+        follow(path)

@@ -81,6 +81,43 @@ def test_the_progress_bar_tells_the_steps_and_the_closing_row_does_without_it():
     assert without.notes == ("steps are reckoned from the closing row: 96 steps, one row every 2",)
 
 
+def printed(step: int, per_epoch: int, kind: str = "loss") -> str:
+    return str({kind: f"{1 + 9 / step:.4g}", "epoch": f"{step / per_epoch:.4g}"})
+
+
+def closing(steps: int, end: float) -> str:
+    return str({"train_runtime": "10", "train_steps_per_second": f"{steps / 10:.4g}", "epoch": f"{end:.4g}"})
+
+
+def test_printed_epochs_place_the_rows_of_a_run_whose_last_steps_were_not_logged(tmp_path):
+    file = tmp_path / "train.log"
+    rows = [printed(step, 79) for step in (50, 100, 150, 200)]
+    evals = [printed(step, 79, "eval_loss") for step in (79, 158, 237)]
+    lines = [rows[0], evals[0], rows[1], rows[2], evals[1], rows[3], evals[2], closing(237, 3)]
+    file.write_text("\n".join(lines))
+    curve = one(file)
+    assert curve.loss.steps.tolist() == [50, 100, 150, 200]
+    assert curve.eval_loss.steps.tolist() == [79, 158, 237]
+    assert (curve.total_steps, curve.steps_per_epoch) == (237, pytest.approx(79))
+
+
+def test_printed_rows_of_a_resumed_run_go_on_where_the_checkpoint_was(tmp_path):
+    first = [printed(step, 79) for step in range(5, 111, 5)] + [closing(110, 110 / 79)]
+    second = [printed(step, 79) for step in range(105, 237, 5)] + [closing(137, 3)]
+    file = tmp_path / "train.log"
+    file.write_text("\n".join([*first, *second]))
+    curve = one(file)
+    assert curve.loss.steps.tolist() == list(range(5, 237, 5))
+    assert curve.notes[-1] == "the steps go back from 110 to 105: resumed or restarted, the later rows count"
+
+
+def test_printed_epochs_that_stand_still_leave_the_rows_spread_evenly(tmp_path):
+    rows = [str({"loss": 2 - step / 60, "epoch": 0.0}) for step in range(1, 61)]
+    file = tmp_path / "train.log"
+    file.write_text("\n".join([*rows, closing(60, 0)]))
+    assert one(file).loss.steps.tolist() == list(range(1, 61))
+
+
 def test_printed_rows_of_a_killed_run_are_counted_and_that_is_said(tmp_path):
     text = (FIXTURES / "one_run/printed/without_bar.log").read_text()
     file = tmp_path / "nohup.out"
@@ -192,3 +229,30 @@ def test_lightning_counts_steps_from_zero():
     assert curve.loss.steps.tolist() == list(range(1, 65))
     assert curve.eval_loss.steps.tolist() == [32, 64]
     assert "raised by one" in curve.notes[0]
+
+
+BROKEN = "Traceback (most recent call last):\n  File x, line 1\ntorch.OutOfMemoryError: CUDA out of memory. Tried"
+
+
+def test_output_that_ends_in_an_error_says_so_and_is_not_kept(tmp_path):
+    rows = "\n".join([*(printed(step, 100) for step in range(10, 200, 10)), "Total optimization steps = 300", BROKEN])
+    file = tmp_path / "train.log"
+    file.write_text(rows)
+    (report,) = diagnose(file)
+    assert report.curve.failure.startswith("torch.OutOfMemoryError: CUDA out of memory")
+    assert report.curve.notes[-1].startswith("the output ends in an error: torch.OutOfMemoryError")
+    assert not report.prescription.keep
+    assert "per_device_train_batch_size / 2" in report.prescription.why
+    assert "let the run finish" not in report.prescription.why
+    file.write_text(f"{BROKEN}\n{rows.removesuffix(BROKEN)}")  # caught, and the run went on
+    (report,) = diagnose(file)
+    assert report.curve.failure == ""
+
+
+def test_the_error_in_one_log_of_a_run_is_known_to_the_other(tmp_path):
+    log = (FIXTURES / "one_run/printed/with_bar.log").read_text()
+    shutil.copy(FIXTURES / "one_run/state/trainer_state.json", tmp_path)
+    (tmp_path / "train.log").write_text(f"{log}\nTraceback (most recent call last):\nOSError: disk full\n")
+    curve = one(tmp_path)
+    assert (curve.kind, curve.failure) == ("trainer_state", "OSError: disk full")
+    assert diagnose(tmp_path)[0].prescription.why.startswith(("Keep", "evidence"))  # training itself was over

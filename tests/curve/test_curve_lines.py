@@ -104,3 +104,34 @@ def test_objects_without_end_are_passed_over(tmp_path):
     deep = '{"a":' * 900 + "1" + "}" * 900
     curve = one(tmp_path / "log.jsonl", f'{{"step": 1, "loss": 2.0}}\n{deep}\n{{"step": 2, "loss": 1.0}}\n')
     assert curve.loss.steps.tolist() == [1, 2]
+
+
+def test_rows_that_are_counted_for_want_of_a_step_are_said_to_be(tmp_path):
+    file = tmp_path / "log.csv"
+    file.write_text("time,loss\n" + "".join(f"{i},{2 - i / 9}\n" for i in range(9)))
+    assert "rows are counted" in read_curves(file)[0].notes[0]
+    file.write_text("update,loss\n" + "".join(f"{5 * i},{2 - i / 9}\n" for i in range(1, 9)))
+    assert (read_curves(file)[0].notes, read_curves(file)[0].last_step) == ((), 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says", "hint"),
+    [
+        ("log.jsonl", "", "nothing is logged in it yet", "tunewright watch"),
+        ("trainer_state.json", '{"log_history": []}', "nothing is logged in it yet", "tunewright watch"),
+        ("rows.jsonl", '{"instruction": "a?", "output": "b"}\n', "training data, not the log", "tunewright check"),
+    ],
+)
+def test_a_file_without_a_loss_says_what_it_is(name, text, says, hint, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=says) as caught:
+        read_curves(tmp_path / name)
+    assert hint in caught.value.hint
+
+
+def test_a_score_beside_the_loss_is_mentioned_and_the_accuracy_of_tokens_is_not(tmp_path):
+    rows = [{"loss": 2 - i / 9, "eval_loss": 2 - i / 9, "eval_mean_token_accuracy": i / 9, "step": i} for i in range(9)]
+    path = tmp_path / "log.jsonl"
+    assert not any("score" in note for note in one(path, "\n".join(map(json.dumps, rows))).notes)
+    scored = [{**row, "eval_accuracy": 0.5} for row in rows]
+    assert any("eval_accuracy beside the loss" in note for note in one(path, "\n".join(map(json.dumps, scored))).notes)

@@ -78,11 +78,37 @@ def test_the_option_of_diagnose(tmp_path, capsys):
     assert cli(["diagnose", str(log), "--map", "nll"]) == 2
 
 
+def test_the_next_command_names_the_columns_again_and_every_verb_takes_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = ({"it": s, "train fit": 2 + (s - 30) ** 2 / 400, "eval_loss": 1 + abs(s - 20) / 20} for s in range(1, 60))
+    write(tmp_path / "log.jsonl", *rows)
+    given = ["log.jsonl", "--map", "loss=train fit"]
+    assert cli(["diagnose", *given, "--fail-on", "never"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "next: tunewright next log.jsonl --map 'loss=train fit'"
+    assert cli(["next", *given]) == 0
+    assert "tunewright next log.jsonl --map 'loss=train fit' --recipe FILE" in capsys.readouterr().out
+    assert cli(["report", *given]) == 0
+    assert (tmp_path / "log-report.html").is_file()
+
+
+def test_of_several_runs_how_each_one_is_comes_first(tmp_path, capsys):
+    for name, last in (("calm", 1.0), ("broken", "NaN")):
+        rows = [{"step": s, "loss": 1 + 3 / s} for s in range(1, 40)] + [{"step": s, "loss": last} for s in (40, 41)]
+        write(tmp_path / name / "log.jsonl", *rows)
+    cli(["diagnose", str(tmp_path), "--fail-on", "never"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 runs"
+    assert lines[1].startswith("  sick ")
+    assert lines[1].endswith("broken/log.jsonl: non_finite")
+    assert "over-fitting cannot be told" in lines[2]
+
+
 def test_of_several_validation_sets_the_first_is_read(tmp_path):
     rows = [{"step": s, f"eval_{name}_loss": value} for s in (1, 2) for name, value in (("code", 1.0), ("chat", 2.0))]
     curve = read_curves(write(tmp_path / "log.jsonl", *rows))[0]
     assert curve.eval_loss.values.tolist() == [1.0, 1.0]
-    assert curve.notes == ("validation sets: eval_code_loss, eval_chat_loss; the first is read",)
+    (note,) = curve.notes
+    assert note.startswith("validation sets: eval_code_loss, eval_chat_loss; the first is read (--map")
     chosen = read_curves(tmp_path / "log.jsonl", {"eval_loss": "eval_chat_loss"})[0]
     assert chosen.eval_loss.values.tolist() == [2.0, 2.0]
 

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunewright.data.dataset import load_dataset
+from tunewright.data.encode import encode_rows
 from tunewright.data.read import read_rows
 from tunewright.data.rows import Row
-from tunewright.data.tokens import Encoded, encode_rows
+from tunewright.data.tokens import Encoded
 from tunewright.schema.errors import DataError
 
 Make = Callable[..., Any]

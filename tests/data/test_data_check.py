@@ -12,9 +12,9 @@ import pytest
 
 from tunewright.data.check import CheckReport, check_rows, refusals, topics_of, variations
 from tunewright.data.dataset import load_dataset
+from tunewright.data.encode import encode_rows
 from tunewright.data.faults import FIXES, Fault, make_fault, merged, name_rows, whole_fault
 from tunewright.data.rows import Message, Row
-from tunewright.data.tokens import encode_rows
 from tunewright.schema.jsonio import plain
 
 Make = Callable[..., Any]

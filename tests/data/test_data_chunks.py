@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunewright.data import shingles, tokens
+from tunewright.data import encode, shingles, tokens
 from tunewright.data.collector import only_new_objects
+from tunewright.data.encode import encode_rows
 from tunewright.data.rows import Row
-from tunewright.data.tokens import Encoded, encode_rows
+from tunewright.data.tokens import Encoded
 
 Make = Callable[..., Any]
 
@@ -46,13 +47,13 @@ def test_rows_are_encoded_alike_in_chunks_of_any_size(
 
     at_once = encoded()
     for row_count, characters in ((1, 1), (2, 30), (4, 10_000)):
-        monkeypatch.setattr(tokens, "_CHUNK_ROWS", row_count)
+        monkeypatch.setattr(encode, "_CHUNK_ROWS", row_count)
         monkeypatch.setattr(tokens, "_CHUNK_CHARACTERS", characters)
         assert encoded() == at_once
 
 
 def test_progress_counts_rows(make_tokenizer: Make, rows: Sequence[Row], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "_CHUNK_ROWS", 4)
+    monkeypatch.setattr(encode, "_CHUNK_ROWS", 4)
     told: list[tuple[int, int]] = []
     encode_rows(rows, make_tokenizer(), max_length=64, on_progress=lambda *done: told.append(done))
     assert told == [(0, 9), (4, 9), (8, 9)]

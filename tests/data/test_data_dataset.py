@@ -12,8 +12,8 @@ import pytest
 
 from tunewright.data import sources
 from tunewright.data.dataset import facts, load_dataset
+from tunewright.data.encode import encode_rows
 from tunewright.data.sources import demo_files, open_source
-from tunewright.data.tokens import encode_rows
 from tunewright.schema.errors import DataError, EnvironmentMissing
 from tunewright.schema.recipe import Recipe
 
@@ -80,7 +80,7 @@ def test_facts_for_a_plan(write: Make, make_tokenizer: Make) -> None:
     assert found.distinct_prompts == len({row.key for row in data.train})
     assert found.tokens == sum(len(row.ids) for row in train.rows)
     assert 0 < found.supervised_tokens < found.tokens
-    assert found.length_median <= found.length_p95 <= found.length_max <= 64
+    assert found.length_max == max(train.lengths) <= 64
     empty = encode_rows([], make_tokenizer(), max_length=64)
     assert facts(data, empty, max_length=64).length_max == 0
 

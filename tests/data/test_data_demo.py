@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tunewright.data.check import check_rows
 from tunewright.data.dataset import load_dataset
+from tunewright.data.encode import encode_rows
 from tunewright.data.model_folder import bundled_models, load_tokenizer, model_facts
 from tunewright.data.sources import demo_files
-from tunewright.data.tokens import default_max_length, encode_rows, stop_token_ids
+from tunewright.data.tokens import default_max_length, stop_token_ids
 
 
 def test_the_demo_is_healthy_under_every_bundled_model() -> None:

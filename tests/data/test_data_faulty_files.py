@@ -11,7 +11,7 @@ from faulty_files import DEVELOPED, HELD, Content, File, faulty_files, sound_fil
 
 from tunewright.data.check import check_rows, with_slow_part
 from tunewright.data.dataset import load_dataset
-from tunewright.data.tokens import encode_rows
+from tunewright.data.encode import encode_rows
 
 Make = Callable[..., Any]
 Found = dict[str, tuple[int, ...]]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tunewright.data.encode import encode_rows
 from tunewright.data.rows import Message, Row
-from tunewright.data.tokens import default_max_length, encode_rows, stop_token_ids
+from tunewright.data.tokens import default_max_length, stop_token_ids
 from tunewright.schema.errors import ModelError
 
 Make = Callable[..., Any]

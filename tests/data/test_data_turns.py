@@ -12,9 +12,9 @@ import pytest
 
 import tunewright as tw
 from tunewright.data.check import refusals
+from tunewright.data.encode import encode_rows
 from tunewright.data.read import read_rows
 from tunewright.data.rows import Message, Row
-from tunewright.data.tokens import encode_rows
 from tunewright.data.turns import tools, turns
 from tunewright.data.values import BadRecord
 

@@ -11,7 +11,8 @@ from wild_files import FAULTY, SOUND, Wild
 
 from tunewright.data.check import CheckReport, check_rows, with_slow_part
 from tunewright.data.dataset import load_dataset
-from tunewright.data.tokens import Encoded, encode_rows
+from tunewright.data.encode import encode_rows
+from tunewright.data.tokens import Encoded
 
 Make = Callable[..., Any]
 LEFT_ASIDE = {"few_variations", "no_refusals"}

@@ -126,6 +126,17 @@ def test_a_rise_that_validation_confirms_needs_less_of_the_training_loss():
     assert sum(alone) < sum(confirmed)
 
 
+def test_a_noisy_rise_through_the_level_is_no_oscillation():
+    """30 epochs at a rate too high: the loss creeps up for half of the run and wavers about the middle of its rise."""
+    steps = np.arange(391)
+    line = (0.55 + 5 * np.exp(-steps / 8)) * np.exp(1.55 * np.clip((steps - 180) / 210, 0, 1))
+    for seed in range(20):
+        curve = make(line[1:], at_evals(line, 30), seed, every=5, noise=0.4, eval_noise=0.1, per_epoch=13)
+        found = diagnose(curve)
+        assert found.has("divergence"), seed
+        assert not found.has("oscillation"), seed
+
+
 def test_a_jump_between_evaluations_is_no_other_scale():
     train = np.where(np.arange(600) < 8, 1.4, 7.0)
     diagnosis = diagnose(make(train, {0: 1.4, 200: 7.0, 400: 7.0, 600: 7.0}, 0, every=10, per_epoch=200))
@@ -374,6 +385,49 @@ def test_reinforcement_logs_are_refused(change):
     assert (diagnosis.health, diagnosis.findings[0].symptom) == ("unknown", "not_an_nll")
     assert diagnosis.guide_reading.final_loss is None
     assert {f.symptom for f in diagnosis.findings} == {"not_an_nll"}
+
+
+@pytest.mark.parametrize("grads", [0.0, 0.3])
+def test_a_loss_of_0_beside_rewards_is_no_masked_row_and_no_hidden_nan(grads):
+    """GRPO starts at 0 and comes back there whenever all answers to a prompt are worth the same."""
+    losses = [0.0, 0.0, 0.0, 1e-4, 0.0, 2e-4, 0.0, 1e-4, 0.0, 3e-4] * 3
+    gradient = Series.of([(step, grads) for step in range(1, 31)])
+    diagnosis = diagnose(with_losses(losses, grad_norm=gradient, objective="reward"))
+    assert [finding.symptom for finding in diagnosis.findings] == ["not_an_nll"]
+    assert {mark.ok for mark in diagnosis.checklist} == {None}
+
+
+def test_a_nan_beside_rewards_is_found_by_its_gradient():
+    gradient = Series.of([(step, 0.3 if step <= 10 else np.nan) for step in range(1, 21)])
+    curve = with_losses([0.01] * 10 + [0.0] * 10, grad_norm=gradient, objective="reward")
+    found = diagnose(curve).finding("non_finite")
+    assert found is not None
+    assert found.evidence["first_step"] == 11
+
+
+@pytest.mark.parametrize("steps", [4, 5, 6])
+def test_a_schedule_that_ends_at_zero_is_fine_however_few_its_points(steps):
+    rates = [(step, 2e-4 * (1 - step / steps)) for step in range(1, steps + 1)]
+    curve = with_losses([2 - 0.1 * step for step in range(steps)], learning_rate=Series.of(rates))
+    assert not diagnose(curve).has("lr_zero_tail")
+
+
+def test_validation_without_a_number_is_not_called_missing():
+    curve = replace(with_losses([0.0] * 20), eval_loss=Series.of([(10, np.nan), (20, np.nan)]))
+    said = next(one.because for one in diagnose(curve).abstained if one.symptom == "overfit")
+    assert said == "no validation loss that is a number"
+
+
+def test_what_underfit_says_of_the_end_and_of_more_training_is_true():
+    falling = with_evals(1.5, 1.3, 1.2, 1.14, 1.1, 1.07, 1.045, 1.02)
+    epochs = replace(falling, steps_per_epoch=70.0)
+    why = {name: diagnose(one).finding("underfit").why for name, one in (("none", falling), ("known", epochs))}
+    assert "is lowest at the end" in why["known"]
+    assert why["known"].endswith("from one more epoch")
+    unknown = diagnose(replace(falling, steps_per_epoch=None)).finding("underfit").why
+    assert unknown.endswith("from half as many steps again")
+    level = with_evals(1.5, 1.3, 1.2, 1.14, 1.1, 1.07, 1.045, 1.02, 1.0201)
+    assert "is within noise of its lowest at the end" in diagnose(level).finding("underfit").why
 
 
 def test_too_few_points():

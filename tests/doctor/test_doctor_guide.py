@@ -119,7 +119,9 @@ def test_marks_that_cannot_be_measured():
 
 def test_a_loss_logged_on_another_scale_is_read_on_its_own():
     line = fall(1.6, 0.4)
-    reading = diagnose(make(8 * line[1:], at_evals(line), 0)).guide_reading
+    diagnosis = diagnose(make(8 * line[1:], at_evals(line), 0))
+    reading, gap = diagnosis.guide_reading, next(mark for mark in diagnosis.checklist if mark.mark.startswith("gap"))
+    assert (gap.ok, gap.value) == (True, pytest.approx(0.0, abs=0.05))
     assert reading.final_loss == pytest.approx(0.4, rel=0.1)
     assert reading.target.startswith("0.2-0.5")
     assert "8.0 times that" in reading.tree_advice

@@ -155,7 +155,7 @@ def test_advice_keeps_its_bounds(planned: int, value: float, width: float, rows:
 LAYER = ((128, 128),) * 4 + ((128, 344), (128, 344), (344, 128))
 TINY = ModelFacts("tiny", "llama", 128, 4, 1000, 900_000, 512, LAYER * 4, 4.0)
 CPU = MachineFacts("cpu", 16.0, False, 4)
-DATA = DataFacts(20_000, 80, 1_000_000, 400_000, 48, 90, 110, 512, 20_000)
+DATA = DataFacts(20_000, 80, 1_000_000, 400_000, 110, 512, 20_000)
 POINT = MeasuredPoint(1, 110, 1.0, 0.0, 0.1)
 SIDE = MeasuredSide((POINT, replace(POINT, rows=16, peak_GiB=2.5)), 0.9, 0.1, told_apart=True)
 FOUND = Measurement("now", "cpu", "lora", False, 110, SIDE, SIDE, (), Pace(1000.0, 4000.0, 16))

@@ -19,7 +19,7 @@ from tunewright.schema.plan import Cost
 from tunewright.schema.recipe import Recipe
 
 MODEL = ModelFacts("m", "llama", 1024, 24, 32_000, 400_000_000, 4096, ((1024, 1024), (1024, 4096)) * 48, 2.0)
-DATA = DataFacts(600, 100, 60_000, 20_000, 90, 180, 256, 512, 600)
+DATA = DataFacts(600, 100, 60_000, 20_000, 256, 512, 600)
 GPU = MachineFacts("cuda", 24.0, True, 8)
 
 

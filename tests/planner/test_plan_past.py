@@ -14,7 +14,7 @@ from tunewright.schema.plan import Plan
 
 MODEL = ModelFacts("narrow", "llama", 128, 4, 1000, 800_000, 1024, ((128, 128),), 2.0)
 CPU = MachineFacts("cpu", 16.0, True, 4)
-DATA = DataFacts(600, 60, 30_000, 9_000, 50, 80, 100, 1024, 500, sha256="aaaa")
+DATA = DataFacts(600, 60, 30_000, 9_000, 100, 1024, 500, sha256="aaaa")
 
 
 def plan(past: tuple[PastRun, ...] = (), *, preset: str | None = None, **given: Any) -> Plan:

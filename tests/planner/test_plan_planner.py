@@ -35,7 +35,7 @@ def gpu(GiB: float, bf16: bool = True) -> MachineFacts:
 
 
 def rows(count: int, *, val: int = 80, longest: int = 110, stage: str = "sft") -> DataFacts:
-    return DataFacts(count, val, count * 50, count * 20, 48, 90, longest, 512, count, stage)
+    return DataFacts(count, val, count * 50, count * 20, longest, 512, count, stage)
 
 
 def plan(data: DataFacts | None = None, model: ModelFacts = TINY, machine: MachineFacts = CPU, **how: Any) -> Plan:
@@ -210,7 +210,7 @@ def test_a_measurement_overrules_the_memory_table() -> None:
 
 @pytest.mark.parametrize(("GiB", "method"), [(12.0, "qlora"), (24.0, "lora"), (80.0, "lora")])
 def test_method_by_memory(GiB: float, method: str) -> None:
-    data = DataFacts(5000, 500, 1_000_000, 300_000, 180, 250, 300, 2048, 5000)
+    data = DataFacts(5000, 500, 1_000_000, 300_000, 300, 2048, 5000)
     assert plan(data, BIG, gpu(GiB)).recipe.method == method
 
 
@@ -388,7 +388,7 @@ def data_facts(draw: st.DrawFn) -> DataFacts:
     supervised = draw(st.integers(0, tokens))
     val = draw(st.integers(0, 20_000))
     stage = draw(st.sampled_from(["sft", "sft", "pt"]))
-    return DataFacts(count, val, tokens, supervised, longest // 2 or 1, longest, longest, 4096, count, stage)
+    return DataFacts(count, val, tokens, supervised, longest, 4096, count, stage)
 
 
 MODELS = st.sampled_from([TINY, BIG, replace(TINY, layers=1, linear_in_out=TINY_LAYER)])

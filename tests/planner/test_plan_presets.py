@@ -19,7 +19,7 @@ GPU = MachineFacts("cuda", 80.0, True, 16)
 
 
 def facts(rows: int = 825, *, longest: int = 900, context: int = 8192) -> Facts:
-    data = DataFacts(rows, rows // 10, rows * 300, rows * 100, 280, 700, longest, 2048, rows)
+    data = DataFacts(rows, rows // 10, rows * 300, rows * 100, longest, 2048, rows)
     model = ModelFacts("llama-8b", "llama", 4096, 32, 128_256, 8_030_000_000, context, LAYER * 32, 2.0)
     return Facts(data, model, GPU)
 

@@ -96,6 +96,12 @@ def test_a_calm_run_that_ends_at_random_guessing_is_not_kept():
     assert prescribe(case("prefix_log", loss=8.4, made=curve(lambda step: 8.4 + 0.2 / step))).keep
 
 
+def test_a_log_that_stops_after_its_lowest_evaluation_may_have_been_stopped():
+    falling_still, turned = (prescribe(case("prefix_log", made=curve(line))) for line in (lambda s: 1 + 9 / s, turning))
+    assert "let the run finish" in falling_still.why
+    assert "by early stopping or because it still runs" in turned.why
+
+
 def test_still_falling_takes_a_fall_worth_a_run():
     said = [case(made=curve(line)).eval_story() for line in (lambda step: 1 + 50 / step, lambda step: 1 + 0.01 / step)]
     assert "still falling at the end" in said[0]

@@ -12,8 +12,8 @@ import pytest
 import torch
 from tests_support import random_llama
 
+from tunewright.data.encode import encode_rows
 from tunewright.data.rows import Message, Row
-from tunewright.data.tokens import encode_rows
 from tunewright.doctor.detectors.base import found
 from tunewright.engine.base import load_base
 from tunewright.probes.answers import AnswerLosses, Counts, Floats

@@ -84,7 +84,7 @@ def test_a_log_of_another_tool_has_a_page_and_a_picture(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = report(log)
-    assert page == tmp_path / "trainer_log-report.html"
+    assert page == tmp_path / "saves-report.html"
     text = page.read_text()
     assert "trainer_log.jsonl" in text
     assert "Using the result" not in text  # of a log only the curve is known
@@ -148,7 +148,7 @@ def test_the_page_of_a_log_has_a_name_of_its_own_and_spares_what_is_there(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    mine = tmp_path / "trainer_log-report.html"
+    mine = tmp_path / "saves-report.html"
     mine.write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
         report(log)

@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from report_blocks import every_block
 
 from tunewright.reporter.document import make_document
 from tunewright.reporter.html import render_html, stylesheet
-from tunewright.reporter.tree import Chart, every_block
+from tunewright.reporter.tree import Chart
 from tunewright.reporter.view import RunView, TuningView, read_view
 from tunewright.schema.curve import Curve, Series
 

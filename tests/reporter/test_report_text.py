@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_blocks import every_block
 
 from tunewright.reporter.card import render_card
 from tunewright.reporter.document import make_document
 from tunewright.reporter.lines import wrap
 from tunewright.reporter.text import column_widths, render_text, row_lines
 from tunewright.reporter.text_tables import compare, runs_table
-from tunewright.reporter.tree import Chart, every_block
+from tunewright.reporter.tree import Chart
 from tunewright.reporter.view import read_view
 from tunewright.reporter.words import columns_of
 

@@ -146,6 +146,7 @@ def test_a_trunk_that_still_gained_goes_on_to_its_end_for_what_is_left(epochs: f
     assert last.recipe.lr_scheduler_type == "wsd"
     assert round(last.recipe.decay_share * total) == total - start  # the same run up to there
     assert not last.recipe.average_share
+    assert {change.key for change in last.changes} >= {"lr_scheduler_type", "decay_share"}  # each with its reason
     assert 0 < total - start <= 0.5 * start
     assert scouted.spent.cost <= epochs * EPOCH_TOKENS
     assert any("its rate falls to zero" in line for line in said)

@@ -23,6 +23,7 @@ from tunewright.record.run import Run
 from tunewright.reporter import typed
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError, RecipeError
+from tunewright.trainers.riding import out_of_memory
 
 
 def case_of(
@@ -45,7 +46,7 @@ def case_of(
         rows=rows,
         usual=usual_settings(config, rows, ours=ours),
         history=tried_before(run, runs_dir) if ours and runs_dir else (),
-        out_of_memory=ran_out_of_memory(path),
+        out_of_memory=ran_out_of_memory(path) or out_of_memory(curve.failure),
         record=record_of(runs_dir) if runs_dir else {},
     )
 

@@ -63,7 +63,21 @@ def check(
     with only_new_objects():
         read = read_data(given, asked, kept=show_mask, on_progress=partial(told.working, "rows as tokens"))
         report = with_slow_part(read.check, read.dataset, partial(told.working, "rows compared"))
-    answer: dict[str, Any] = {
+    answer = {**_report_json(report), "replay_share": _replay_share(given.get("replay")), "ok": report.ok}
+    if show_mask > 0:
+        answer["masks"] = [
+            {"row": row.number, "pieces": mask_pieces(row, read.tokenizer)} for row in read.train.rows[:show_mask]
+        ]
+    if probe:
+        probed = _asked(read, given, told)
+        answer |= {"probe": probed, "ok": report.ok and probed.ok}
+    if out:
+        answer["dropped"] = _write_fixed(read.dataset, report, out)
+    return answer
+
+
+def _report_json(report: CheckReport) -> dict[str, Any]:
+    return {
         "rows": report.rows,
         "tokens": report.tokens,
         "supervised_share": report.supervised_share,
@@ -79,19 +93,7 @@ def check(
         "stop_share": report.stop_share,
         "prompt_masked": report.prompt_masked,
         "one_word_answers": report.one_word_answers,
-        "replay_share": _replay_share(given.get("replay")),
-        "ok": report.ok,
     }  # fmt: skip
-    if show_mask > 0:
-        answer["masks"] = [
-            {"row": row.number, "pieces": mask_pieces(row, read.tokenizer)} for row in read.train.rows[:show_mask]
-        ]
-    if probe:
-        probed = _asked(read, given, told)
-        answer |= {"probe": probed, "ok": report.ok and probed.ok}
-    if out:
-        answer["dropped"] = _write_fixed(read.dataset, report, out)
-    return answer
 
 
 def _asked(read: Read, given: Mapping[str, Any], watch: Watch) -> Probed:

@@ -10,9 +10,10 @@ from tunewright.app.general import MOST_TOKENS, PROBE_ROWS, with_short_text
 from tunewright.app.tuned import Source, Voice
 from tunewright.app.watch import Watch
 from tunewright.data.dataset import Dataset
+from tunewright.data.encode import encode_rows
 from tunewright.data.model_folder import model_facts
 from tunewright.data.rows import Row
-from tunewright.data.tokens import TokenRow, default_max_length, encode_rows
+from tunewright.data.tokens import TokenRow, default_max_length
 from tunewright.probes.general import general_material
 from tunewright.schema import jsonio
 

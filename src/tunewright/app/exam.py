@@ -184,7 +184,7 @@ def _examined(
     tasks: Sequence[str] = (),
 ) -> Examined:
     from tunewright.app.drift import moved
-    from tunewright.engine.pack import take_off
+    from tunewright.engine.on_model import take_off
 
     of_base, of_tuned = voices_of(tuned, base)
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunewright.app.sight import Sight, Speed
+from tunewright.curve.collect import NOTHING_YET
 from tunewright.curve.json_text import parse
 from tunewright.curve.names import flat, to_float, to_step
 from tunewright.curve.read import read_curves
@@ -139,7 +140,7 @@ class Whole:
         self._seen: tuple[int, int] | None = None
         self._sight = Sight(str(path), "waiting")
         if not path.is_dir():
-            read_curves(path)  # says at once what is wrong with it
+            _refuse_unreadable(path)
 
     def look(self) -> Sight:
         changed = self._changed()
@@ -162,6 +163,15 @@ class Whole:
         now = (max((file.stat().st_mtime_ns for file in files), default=0), len(files))
         changed, self._seen = now != self._seen, now
         return changed
+
+
+def _refuse_unreadable(path: Path) -> None:
+    """Says at once what is wrong with a file; a log without a row is waited for."""
+    try:
+        read_curves(path)
+    except DataError as error:
+        if error.code != NOTHING_YET:
+            raise
 
 
 def _written(curve: Curve) -> float:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from tunewright.app.prepare import Prepared
 from tunewright.app.watch import Watch
+from tunewright.data.encode import encode_rows
 from tunewright.data.rows import Row
-from tunewright.data.tokens import TokenRow, encode_rows
+from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import Base, pristine
 from tunewright.planner.cost import rows_with_replay
 from tunewright.probes.general import TEXT_NUMBER, general_material, replay_rows_from_file

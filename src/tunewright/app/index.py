@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tunewright
 from tunewright.app.settings import settings_of
+from tunewright.prescribe.values import as_set
 from tunewright.record.find import METRICS_FILE, find
 from tunewright.record.index import name_below, remembered
 from tunewright.record.notes import NOTES_FILE, read_notes
@@ -99,6 +100,16 @@ def summary(run: Run) -> dict[str, Any]:
         "problems": problems.said,
     }
     return {**answer, "why": problems.said[0]} if damaged else answer
+
+
+def log_summary(curve: Curve) -> dict[str, Any]:
+    """The same of another tool's log: what its curve and the settings beside it say, the rest unknown."""
+    figures = vars(figures_of({}, curve, health=_health(curve)))
+    rates = curve.learning_rate.finite().values
+    peak = {"learning_rate": as_set(float(rates.max()))} if len(rates) and rates.max() > 0 else {}
+    settings = {**peak, **curve.config}
+    unknown: dict[str, Any] = {"parent": None, "changed": [], "problems": []}
+    return {"status": None, "model": settings.get("model"), **figures, "settings": settings, **unknown}
 
 
 def _curve(run: Run, result: Mapping[str, Any], problems: load.Problems) -> Curve | None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tunewright.app.describe import describe_run
 from tunewright.app.export import tool_named, write_export
 from tunewright.app.launched_run import FOLDER, LaunchedRun
 from tunewright.app.lineage import lineage_of
 from tunewright.app.prepare import Prepared, prepare, replanned
 from tunewright.app.request import Request
-from tunewright.app.run_one import describe_run
 from tunewright.app.watch import Silent, Watch
 from tunewright.doctor.codes import symptom_of
 from tunewright.planner.sources import GIVEN

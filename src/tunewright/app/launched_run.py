@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tunewright.app.lineage import scored_json
+from tunewright.app import run_life
 from tunewright.app.live import Live
-from tunewright.app.run_one import CAME, HEARTBEAT_EVERY_S, read_run
 from tunewright.app.watch import Watch
 from tunewright.curve.names import to_float, to_step
 from tunewright.record.files import write_folder
+from tunewright.record.heart import Heart
 from tunewright.record.run import Run
 from tunewright.schema.errors import Interrupted, RunFailed
 from tunewright.schema.recipe_io import make_recipe, read_settings
@@ -53,7 +53,7 @@ class LaunchedRun:
         self._live = Live(run.name, recipe, steps, watch)
         self._rows, self._seen = LogRows("loss"), _Seen(total_steps=steps)
         self._because, self._past_s = "", 0.0
-        self._started_s = self._beaten_s = time.monotonic()
+        self._heart, self._started_s = Heart(), time.monotonic()
 
     def go(self, resume: bool = False) -> dict[str, Any]:
         """Start it, follow it to its end, write down what came of it."""
@@ -63,8 +63,7 @@ class LaunchedRun:
             self._live.remember(past)
             self._past_s = max((float(event.get("seconds", 0.0)) for event in past), default=0.0)
             self._take_evals(past)
-        known = "run_started" in run.read()
-        run.update(status="running", **({} if known else {"run_started": time.time()}))
+        run_life.begin(run, resume=resume)
         try:
             with Ride(self._tool, self._python, run.path / FOLDER, "train", resume=resume) as ride:
                 self._follow(ride)
@@ -73,7 +72,7 @@ class LaunchedRun:
             raise
         if ride.status() and self._because != "interrupted":
             error = ride.failed()
-            run.update(status="failed", ended=time.time(), error=error.message, error_code=error.code)
+            run_life.break_off(run, error)
             raise error
         return self._end()
 
@@ -84,18 +83,12 @@ class LaunchedRun:
                 self._take(event)
             if over:
                 return
-            self._beat()
+            self._heart.beat([self._run])  # loading a model may take longer than a silent run is taken for a living one
             if self._watch.should_stop() and not self._because:
                 self._because = "interrupted"
             if self._because:
                 ride.ask_to_stop()
             ride.wait(LOOK_EVERY_S)
-
-    def _beat(self) -> None:
-        """Loading a model may take longer than a silent run is taken for a living one."""
-        if time.monotonic() - self._beaten_s > HEARTBEAT_EVERY_S:
-            self._beaten_s = time.monotonic()
-            self._run.update()
 
     # --- what it says ---------------------------------------------------------------------------------------------
 
@@ -159,18 +152,16 @@ class LaunchedRun:
         if not seen.end and self._because != "interrupted":
             raise self._never_trained()
         adapter = self._bring_home()
-        report = read_run(run)
-        run.write("findings.json", report)
+        report = run_life.keep_reading(run)
         answer = self._answer(report.diagnosis.health, adapter)
-        came = {key: answer[key] for key in CAME}
-        run.write("prediction.json", scored_json(run.read("prediction.json"), came, report))
+        run_life.keep_score(run, answer, report)
         if self._because == "interrupted":
             run.update(status="interrupted", ended=time.time(), result=answer)
             raise Interrupted(
                 f"{run.name}: stopped at step {seen.step} of {seen.total_steps}",
                 hint=f"tunewright train --resume {run.path}",
             )
-        run.update(status="finished", ended=time.time(), result=answer)
+        run_life.finish(run, answer)
         return answer
 
     def _never_trained(self) -> RunFailed:
@@ -178,7 +169,7 @@ class LaunchedRun:
             f"{self._run.name}: {self._tool.title} ended without training",
             hint=f"everything it printed: {self._run.path / FOLDER / 'log.txt'}",
         )
-        self._run.update(status="failed", ended=time.time(), error=error.message, error_code=error.code)
+        run_life.break_off(self._run, error)
         return error
 
     def _bring_home(self) -> Path | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -38,17 +39,13 @@ def measured_plan(prepared: Prepared, given: Mapping[str, Any], watch: Watch, **
     watch.say(f"loading {called(recipe.model)}")
     base = load_base(recipe.model, method=recipe.method, precision=recipe.precision, template=recipe.template)
     train, val = prepared.train.rows, prepared.val.rows
-    try:
+    with _told_when_memory_is_full():
         dry = dry_run(base, recipe, train, val, on_progress=watch.working, should_stop=watch.should_stop)
         found = _measurement(recipe, str(base.device), dry)
         fitting = make_plan(
             prepared.facts, prepared.model, this_machine(), given=given, measured=measured_memory(found), **how
         )
         noise = measure_noise(base, fitting.recipe, train, on_progress=watch.working, should_stop=watch.should_stop)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise RunFailed(f"out of memory while measuring: {str(error).splitlines()[0]}", code="out_of_memory") from None
     found = _with_noise(found, noise, fitting.recipe.effective_batch_size)
     plan = make_plan(
         prepared.facts,
@@ -61,6 +58,17 @@ def measured_plan(prepared: Prepared, given: Mapping[str, Any], watch: Watch, **
         **how,
     )
     return replace(plan, measured=found)
+
+
+@contextmanager
+def _told_when_memory_is_full() -> Iterator[None]:
+    """Where not even one row fits, the error says what was being done."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunFailed(f"out of memory while measuring: {str(error).splitlines()[0]}", code="out_of_memory") from None
 
 
 def _measurement(recipe: Recipe, device: str, dry: DryRun) -> Measurement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,7 @@ def next_recipe(
     to: str = "",
     probe: bool = False,
     watch: Watch | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What to change for the next run, and the recipe with it changed. Returns the ``next`` JSON.
 
@@ -59,18 +61,10 @@ def next_recipe(
     probe    : where the curve leaves several causes open, ask the run's own rows and model: short trials that need
                torch and leave no trace; the answers are under ``probes``, and what explains the run is acted on
     watch    : told what is probed
+    columns  : which column of a log of unknown names is what, as for ``diagnose``
     Raises UsageError when there is nothing to go by.
     """
-    chosen: Policy = "guide" if policy == "guide" else "evidence"
-    if policy not in POLICIES:
-        raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
-    if recipe and not run:
-        raise UsageError(
-            f"--recipe {recipe} says what a run was made with: expected the run or its log too",
-            hint=f"tunewright next LOG --recipe {recipe}",
-        )
-    if table and run:
-        raise UsageError("a run and --table are both given: choose one", hint=f"tunewright next --table {table}")
+    chosen = _checked(run, policy, table, recipe)
     if probe:
         _refuse_probe(run, data, table)
     if out and not to:
@@ -83,13 +77,12 @@ def next_recipe(
     elif run:
         foreign = foreign_config(recipe, to) if recipe else None
         known = {} if foreign is None else foreign.values
-        case = case_of(_curve_of(Path(run)), Path(run), known, runs_dir=Path(runs_dir))
+        case = case_of(_curve_of(Path(run), columns), Path(run), known, runs_dir=Path(runs_dir))
         case = _with_probes(case, Path(run), watch or Silent()) if probe else case
         answer = _from_case(case, chosen) | (_probed(case) if probe else {})
         if foreign is not None:
             steps = None if case.curve is None else case.curve.total_steps
-            answer["edit"] = write_back(recipe, foreign, answer["prescription"], steps=steps, out=out)
-            return answer
+            return answer | {"edit": write_back(recipe, foreign, answer["prescription"], steps=steps, out=out)}
     else:
         raise UsageError(
             "nothing to go by: expected a run, a log or --table",
@@ -102,6 +95,20 @@ def next_recipe(
         if run:
             _remember(Run(Path(run).absolute()), answer, case)
     return answer
+
+
+def _checked(run: str | Path, policy: str, table: str, recipe: str) -> Policy:
+    """The policy asked for. Raises UsageError for an unknown one, and for inputs that do not go together."""
+    if policy not in POLICIES:
+        raise UsageError(f"--policy {policy}: expected one of {', '.join(POLICIES)}")
+    if recipe and not run:
+        raise UsageError(
+            f"--recipe {recipe} says what a run was made with: expected the run or its log too",
+            hint=f"tunewright next LOG --recipe {recipe}",
+        )
+    if table and run:
+        raise UsageError("a run and --table are both given: choose one", hint=f"tunewright next --table {table}")
+    return "guide" if policy == "guide" else "evidence"
 
 
 def _refuse_probe(run: str | Path, data: str, table: str) -> None:
@@ -129,10 +136,10 @@ def _with_probes(case: Case, path: Path, watch: Watch) -> Case:
     return replace(case, probes=probe_run(path, case, watch))
 
 
-def _curve_of(path: Path) -> Curve:
+def _curve_of(path: Path, columns: Mapping[str, str] | None) -> Curve:
     """The curve; an empty one for a run whose memory was full before it logged anything."""
     try:
-        return read_one(path)
+        return read_one(path, columns)
     except DataError:
         if not ran_out_of_memory(path):
             raise

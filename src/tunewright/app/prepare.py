@@ -13,8 +13,9 @@ from tunewright.app.request import Request, read_request
 from tunewright.data.check import CheckReport, check_rows
 from tunewright.data.dataset import Dataset, load_dataset
 from tunewright.data.dataset import facts as data_facts
+from tunewright.data.encode import encode_rows
 from tunewright.data.model_folder import load_tokenizer, model_facts, resolve_model
-from tunewright.data.tokens import Encoded, TokenRow, default_max_length, encode_rows
+from tunewright.data.tokens import Encoded, TokenRow, default_max_length
 from tunewright.planner.machine import this_machine
 from tunewright.planner.planner import READING_KEYS, make_plan, settings_before_reading
 from tunewright.planner.sources import TUNEWRIGHT

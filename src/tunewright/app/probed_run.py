@@ -6,7 +6,7 @@ from typing import Any
 
 from tunewright.app.data_probes import DataProbes, Probed, affordable_rows
 from tunewright.app.prepare import Prepared
-from tunewright.app.run_one import read_run
+from tunewright.app.run_life import keep_reading
 from tunewright.app.watch import Watch
 from tunewright.app.worn import tuned_weights
 from tunewright.engine.base import Base
@@ -49,8 +49,7 @@ class RunProbes:
             self._watch.say(f"{run.name}: {finding.symptom}: {finding.why}")
         self.tokens += end.tokens
         run.write(PROBES_FILE, {"start": self._start, "end": end, "findings": self._lasting(end)})
-        report = read_run(run)
-        run.write("findings.json", report)
+        report = keep_reading(run)
         tokens = {**answer["tokens"], "eval": answer["tokens"]["eval"] + self.tokens}
         answer = {**answer, "tokens": tokens, "health": report.diagnosis.health}
         run.update(result=answer)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.app.model_card import card_path, render_card
-from tunewright.curve.read import RUN_MARK, several_runs
+from tunewright.curve.read import RUN_MARK, named_by, several_runs
 from tunewright.record.files import new_file, own_or_new_file, write_whole
 from tunewright.record.find import MARKS, SERIES_MARK
 from tunewright.reporter.card import PERSONAL_HEAD
@@ -48,11 +48,13 @@ def report(source: str | Path, *, out: str | Path = "", format: str = "") -> Pat
     return write_report(source, out=out, format=format).path
 
 
-def write_report(source: str | Path, *, out: str | Path = "", format: str = "") -> Written:
-    """:func:`report`, with what is wrong with the folder."""
+def write_report(
+    source: str | Path, *, out: str | Path = "", format: str = "", columns: Mapping[str, str] | None = None
+) -> Written:
+    """:func:`report`, with what is wrong with the folder; ``columns`` as for ``diagnose``."""
     kind = _format(format, out)
     folder = Path(source)
-    view = view_of(folder)
+    view = view_of(folder, columns)
     of_log = isinstance(view, RunView) and view.is_log
     path = Path(out) if out else default_path(view, folder, kind)
     if out or of_log:
@@ -88,24 +90,25 @@ def _refuse_others(path: Path, kind: str) -> None:
         new_file(path, "-o")
 
 
-def view_of(source: Path) -> View:
-    """The view of a run or tuning folder, or of the one log that is at ``source``."""
+def view_of(source: Path, columns: Mapping[str, str] | None = None) -> View:
+    """The view of a run or tuning folder, or of the one log that is at ``source``; ``columns`` as for ``diagnose``."""
     if any((source / mark).is_file() for mark in (SERIES_MARK, *MARKS)):
         return read_view(source)
     if not source.exists() and RUN_MARK not in source.name:
         return read_view(source)
     from tunewright.app.diagnose import survey
 
-    found = survey([source]).reports
+    found = survey([source], columns).reports
     if len(found) > 1:
         raise several_runs(source, [report.curve for report in found])
     return view_of_curve(found[0].curve, found[0].diagnosis, found[0].prescription)
 
 
 def default_path(view: View, source: Path, kind: str) -> Path:
-    """Where a report goes unless told: into the run's folder, the card beside the adapter; of a log, here."""
+    """Where a report goes unless told: into the run's folder, the card beside the adapter; of a log, here, under its
+    name. Trainers give theirs the same name in every run, so those go by the folder's."""
     if isinstance(view, RunView) and view.is_log:
-        return Path(f"{Path(view.path).stem or 'log'}-report.{kind}")
+        return Path(f"{named_by(Path(view.path) if source.is_file() else source).stem or 'log'}-report.{kind}")
     if kind == "md":
         return card_path(source)
     return source / ("report." + kind if kind in ("html", "json") else f"curve.{kind}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,12 @@ def read_request(request: Request) -> Given:
     """
     check_keys(request.settings, where="--set")
     data_is_recipe = request.data.endswith(RECIPE_ENDINGS)
-    files = [_read_file(file) for file in (request.data if data_is_recipe else "", request.recipe) if file]
+    names = [file for file in (request.data if data_is_recipe else "", request.recipe) if file]
+    files = [_read_file(file) for file in names]
     values = {key: value for file in files for key, value in file.values.items()}
     values.update(_flags(request, with_data=not data_is_recipe))
     values = with_settings(values, request.settings)
-    return Given(_completed(values), tuple(note for file in files for note in file.notes))
+    return Given(_completed(values, names), tuple(note for file in files for note in file.notes))
 
 
 def _read_file(file: str) -> Given:
@@ -108,9 +109,14 @@ def _flags(request: Request, *, with_data: bool) -> dict[str, Any]:
     return flags
 
 
-def _completed(values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what ``demo`` brings along; refuse what cannot be guessed."""
+def _completed(values: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """Fill in what ``demo`` brings along; refuse what cannot be guessed. ``files``: where the values are from."""
     if not values.get("data"):
+        if files:
+            raise UsageError(
+                f"{files[-1]} does not name its data (a script may know it only when it runs): expected it beside",
+                hint="add --set data=rows.jsonl",
+            )
         raise UsageError(
             "no data given: expected a file, a folder, hub:NAME or demo",
             hint="tunewright tune demo",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.app.choose import chosen, ordered
-from tunewright.app.index import summaries, summary
+from tunewright.app.index import log_summary, summaries, summary
 from tunewright.app.settings import settings_of
 from tunewright.record.find import MARKS, SERIES_MARK, find
 from tunewright.record.notes import add_note, set_tags
@@ -92,11 +92,15 @@ def children_of(path: Path) -> list[Path]:
 
 
 def compare_runs(paths: Sequence[str | Path]) -> dict[str, Any]:
-    """The recipe keys whose values differ, how each run ended, and how sure the difference to the first one is."""
+    """The recipe keys whose values differ, how each run ended, and how sure the difference to the first one is.
+
+    Logs of other tools count as runs: their settings are those found beside them. Raises UsageError for a path that is
+    neither, DataError for a log that cannot be read.
+    """
     from tunewright.app.runs_apart import apart
 
-    runs = [open_run(Path(path)) for path in paths]
-    known = [summary(run) for run in runs]
+    found = [_run_or_log(Path(path)) for path in paths]
+    runs, known = [run for run, _ in found], [one for _, one in found]
     settings = [one["settings"] for one in known]
     keys = [key for key in dict.fromkeys(key for one in settings for key in one) if _differs(key, settings)]
     return {
@@ -109,6 +113,15 @@ def compare_runs(paths: Sequence[str | Path]) -> dict[str, Any]:
             f"{run.path.name}: {said}" for run, one in zip(runs, known, strict=True) for said in one["problems"]
         ],
     }
+
+
+def _run_or_log(path: Path) -> tuple[Run, dict[str, Any]]:
+    if not path.exists() or any((path / mark).is_file() for mark in MARKS):
+        run = open_run(path)
+        return run, summary(run)
+    from tunewright.curve.read import named_by, read_one  # a list of runs needs neither curves nor numpy
+
+    return Run(named_by(path)), log_summary(read_one(path))
 
 
 def _result(known: dict[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def unlike_because(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
         loss = load.number(run.get("eval_loss"))
         if loss is None or not math.isfinite(loss):
             return "no finite validation loss"
+    if not one.get("model") or not other.get("model"):
+        return "a log does not say which model was evaluated on which rows"
     if one.get("model") != other.get("model"):
         return "another model: losses per token depend on the tokenizer"
     if not same_evaluation(one["settings"], other["settings"]):

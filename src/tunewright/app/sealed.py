@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunewright.app.prepare import Prepared
 from tunewright.app.worn import tuned_weights
-from tunewright.data.tokens import encode_rows
+from tunewright.data.encode import encode_rows
 from tunewright.engine.base import Base
 from tunewright.engine.evaluate import mean_loss, row_losses
 from tunewright.record.run import Run

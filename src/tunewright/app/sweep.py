@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tunewright.app.describe import describe_run, same_data
 from tunewright.app.grid import Grid
 from tunewright.app.request import Request
-from tunewright.app.run_one import describe_run, same_data
 from tunewright.app.series import about_series, open_series, resume_command
 from tunewright.app.sweep_at_work import SweepAtWork
 from tunewright.app.sweep_plan import PlannedCell, SweepPlan, packed, plan_sweep, planned_again

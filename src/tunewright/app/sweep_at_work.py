@@ -10,10 +10,11 @@ from typing import Any
 from tunewright.app.general import General
 from tunewright.app.progress import Progress
 from tunewright.app.report import report
-from tunewright.app.run_one import Task, run_packed
+from tunewright.app.run_one import run_packed
 from tunewright.app.series import decide
 from tunewright.app.sweep_answer import CellJson, best_json, cell_json, ranked_cells, spread_json
 from tunewright.app.sweep_plan import PlannedCell, SweepPlan, pack_json
+from tunewright.app.task import Task
 from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.val_rows import kept_rows, measure_rows
 from tunewright.app.watch import Watch

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tunewright.app.describe import describe_run, same_data
 from tunewright.app.general import General
 from tunewright.app.launch import resume_launched
 from tunewright.app.lineage import lineage_of
 from tunewright.app.prepare import Prepared, prepare, prepare_settings
 from tunewright.app.probed_run import RunProbes
 from tunewright.app.request import Request
-from tunewright.app.run_one import Work, describe_run, run_one, same_data
+from tunewright.app.run_one import run_one
+from tunewright.app.task import Work
 from tunewright.app.watch import Silent, Watch
 from tunewright.data.model_folder import called
 from tunewright.engine.base import Base, load_base

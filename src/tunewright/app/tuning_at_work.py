@@ -13,7 +13,7 @@ from tunewright.app.general import probe_tokens
 from tunewright.app.prepare import Prepared
 from tunewright.app.probed_run import RunProbes
 from tunewright.app.report import report
-from tunewright.app.run_one import read_run
+from tunewright.app.run_life import read_run
 from tunewright.app.sealed import Sealed, look_once
 from tunewright.app.series import about_series, decide, told_before
 from tunewright.app.tuning_domain import Domain, Learned, learn_domain

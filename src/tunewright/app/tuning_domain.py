@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tunewright.app.describe import describe_run
 from tunewright.app.prepare import Prepared, prepare_settings, replanned
 from tunewright.app.request import Request
-from tunewright.app.run_one import describe_run, run_one
+from tunewright.app.run_one import run_one
 from tunewright.app.train import work_for
 from tunewright.app.tuning_runs import TuningRuns
 from tunewright.planner.stages import stages_for

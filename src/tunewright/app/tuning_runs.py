@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tunewright.app.describe import describe_run
 from tunewright.app.general import PROBE_ROWS, General
 from tunewright.app.kept_rows import END_FILE, kept_rows
 from tunewright.app.live import StopRule
 from tunewright.app.prepare import Prepared, replanned
-from tunewright.app.run_one import Task, describe_run, read_run, run_packed
+from tunewright.app.run_life import read_run
+from tunewright.app.run_one import run_packed
+from tunewright.app.task import Task
 from tunewright.app.train import load_recipe_base, work_for
 from tunewright.app.watch import Watch
 from tunewright.doctor.thresholds import FORGETTING_NATS

@@ -16,7 +16,7 @@ from tunewright.data.tokens import TokenRow
 from tunewright.engine.base import load_base
 from tunewright.engine.evaluate import mean_loss, row_losses
 from tunewright.engine.export import load_adapter
-from tunewright.engine.pack import take_off
+from tunewright.engine.on_model import take_off
 from tunewright.engine.prepare import fit, open_pack
 from tunewright.record.files import write_whole
 from tunewright.schema.recipe import Recipe

@@ -43,6 +43,9 @@ runs_dir = click.option(
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="where runs are kept"
 )
 name = text("--name", "name", "name of the run folder")
+columns = click.option(
+    "--map", "pairs", multiple=True, metavar="METRIC=COLUMN", help="which column is what, e.g. loss=train_nll"
+)
 as_json = switch("--json", name="as_json", about="print exactly one JSON document")
 quiet = switch("--quiet", "-q", name="quiet", about="say only what failed")
 no_progress = switch("--no-progress", name="no_progress", about="no live line")

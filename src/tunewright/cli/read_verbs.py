@@ -17,9 +17,7 @@ FAIL_ON = {"error": {"error"}, "warning": {"error", "warning"}, "never": set[str
 @o.verb(
     click.argument("sources", nargs=-1, required=True, metavar="RUN|LOG|DIR..."),
     o.text("--fail-on", "fail_on", "exit 1 at a finding of this severity: error, warning, never", default="error"),
-    click.option(
-        "--map", "pairs", multiple=True, metavar="METRIC=COLUMN", help="which column is what, e.g. loss=train_nll"
-    ),
+    o.columns,
     o.as_json,
     example="tunewright diagnose runs/train-1 outputs/trainer_state.json",
 )
@@ -32,10 +30,10 @@ def diagnose(sources: tuple[str, ...], fail_on: str, pairs: tuple[str, ...], as_
     found = survey(sources, columns_of(pairs))
     text = ""
     if not as_json:
-        from tunewright.cli.show_diagnosis import diagnose_text
+        from tunewright.cli.show_diagnosis import survey_text
         from tunewright.reporter.words import one_line
 
-        text = "\n\n".join(diagnose_text(report) for report in found.reports)
+        text = survey_text(found.reports, pairs)
         for problem in found.unread:
             sys.stderr.write(f"not read: {one_line(problem.message)}\n")
     emit(found, text, as_json=as_json)
@@ -77,6 +75,7 @@ def watch(run: str, once: bool, as_json: bool) -> int:
         "--probe", name="probe", about="ask rows and model what the curve cannot show or leaves open, in short trials"
     ),
     o.text("--out", "out", "write the next recipe (the edited config, the run for TOOL) there", metavar="FILE"),
+    o.columns,
     o.runs_dir,
     o.as_json,
     o.quiet,
@@ -84,8 +83,11 @@ def watch(run: str, once: bool, as_json: bool) -> int:
     name="next",
     example="tunewright next --table runs.csv --policy guide",
 )
-def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, **given: Any) -> int:
+def next_(
+    run: str, probe: bool, pairs: tuple[str, ...], as_json: bool, quiet: bool, no_progress: bool, **given: Any
+) -> int:
     """The next recipe: what to change, from what to what, why, and who says so."""
+    from tunewright.app.diagnose import columns_of
     from tunewright.app.next_recipe import next_recipe
     from tunewright.cli.show_diagnosis import next_command, next_text
     from tunewright.cli.show_export import edit_text, export_text
@@ -94,11 +96,11 @@ def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, 
     speaking = Terminal(quiet=quiet, progress=not no_progress)
     if probe:
         speaking.listen_for_interrupt()
-    answer = next_recipe(run, probe=probe, watch=speaking, **given)
+    answer = next_recipe(run, probe=probe, watch=speaking, columns=columns_of(pairs), **given)
     text = next_text(answer)
     text += f"\n{edit_text(answer['edit'])}" if "edit" in answer else ""
     text += f"\n{export_text(answer['exported'])}" if "exported" in answer else ""
-    text += f"\n{next_command(run, given['data'], answer)}"
+    text += f"\n{next_command(run, given['data'], answer, pairs)}"
     emit(answer, text, as_json=as_json)
     return Exit.OK
 
@@ -108,17 +110,19 @@ def next_(run: str, probe: bool, as_json: bool, quiet: bool, no_progress: bool, 
     click.option("-o", "--out", default="", metavar="FILE", help="file to write; else report.html in the folder"),
     o.text("--format", "form", "html, md (the model card), json, png or svg (the curve); else by the file's ending"),
     o.switch("--check", name="check", about="check the model card against the records; exit 1 when it falls short"),
+    o.columns,
     o.as_json,
     example="tunewright report runs/tune-1 -o report.html",
 )
-def report(source: str, out: str, form: str, check: bool, as_json: bool) -> int:
+def report(source: str, out: str, form: str, check: bool, pairs: tuple[str, ...], as_json: bool) -> int:
     """One self-contained page: the curve, the findings, the runs, the exam, every setting with its reason."""
     if check:
         return _check_card(source, out, as_json)
+    from tunewright.app.diagnose import columns_of
     from tunewright.app.report import write_report
     from tunewright.reporter.words import one_line
 
-    written = write_report(source, out=out, format=form)
+    written = write_report(source, out=out, format=form, columns=columns_of(pairs))
     for problem in () if as_json else written.problems:
         sys.stderr.write(f"note: {one_line(problem)}\n")
     problems = {"problems": written.problems} if written.problems else {}

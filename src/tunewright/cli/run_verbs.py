@@ -72,14 +72,20 @@ def train(
             return show_plan(asked, as_json, runs_dir=runs_dir)
         to: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "command": command_line()}
         if trainer:
-            from tunewright.app.launch import STOP_ON, launch
-
-            to |= {"python": trainer_python, "stop_on": stop_on.split(",") if stop_on else STOP_ON}
-            answer = launch(trainer, request=asked, watch=terminal(quiet, no_progress), **to)
+            answer = _launched(
+                trainer, trainer_python, stop_on, request=asked, watch=terminal(quiet, no_progress), **to
+            )
         else:
             answer = use_case.train(request=asked, watch=terminal(quiet, no_progress), **to)
     emit(answer, "" if as_json else train_text(answer), as_json=as_json)
     return Exit.OK
+
+
+def _launched(trainer: str, python: str, stop_on: str, **how: Any) -> dict[str, Any]:
+    """The run made by another trainer; ``stop_on`` as typed."""
+    from tunewright.app.launch import STOP_ON, launch
+
+    return launch(trainer, python=python, stop_on=stop_on.split(",") if stop_on else STOP_ON, **how)
 
 
 @o.verb(

@@ -51,7 +51,7 @@ def runs_show(run: str, as_json: bool) -> int:
 
 
 @o.verb(
-    click.argument("paths", nargs=-1, required=True, metavar="RUN RUN..."),
+    click.argument("paths", nargs=-1, required=True, metavar="RUN|LOG..."),
     o.as_json,
     name="compare",
     example="tunewright runs compare runs/train-1 runs/train-2",
@@ -62,7 +62,7 @@ def runs_compare(paths: tuple[str, ...], as_json: bool) -> int:
     from tunewright.cli.show import compare_text
 
     if len(paths) < 2:
-        raise UsageError("runs compare: expected at least two run folders", hint="tunewright runs ls")
+        raise UsageError("runs compare: expected at least two runs or logs", hint="tunewright runs ls")
     answer = compare_runs(paths)
     emit(answer, "" if as_json else compare_text(answer), as_json=as_json)
     return Exit.OK

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.cli.show import SIGNS, width
 from tunewright.reporter.lines import hanging
-from tunewright.reporter.words import one_line, setting
+from tunewright.reporter.words import one_line, plural, setting
 
 if TYPE_CHECKING:
     from tunewright.app.diagnose import Report
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def change_lines(change: Change) -> list[str]:
     """One change: what to what, why, who says so, what is expected of it."""
     if change.after is not None:
-        step = f"{setting(change.before)} -> {setting(change.after)}"
+        step = f"{'set to' if change.from_unknown else f'{setting(change.before)} ->'} {setting(change.after)}"
     else:
         step = "by hand" if change.factor is None else f"x {change.factor:.3g}"
     lines = [f"  {change.key}: {step}"]
@@ -42,13 +42,29 @@ def prescription_text(prescription: Prescription) -> str:
     return "\n".join(lines)
 
 
-def diagnose_text(report: Report) -> str:
-    """Health, findings with evidence, what the log cannot tell, the guides' reading, and the change."""
+def survey_text(reports: Sequence[Report], pairs: Sequence[str] = ()) -> str:
+    """Every report as :func:`diagnose_text`; of several runs, how each one is comes first, a line a run."""
+    texts = [diagnose_text(report, pairs) for report in reports]
+    overview = ["\n".join([f"{len(reports)} runs", *map(_overview_line, reports)])] if len(reports) > 1 else []
+    return "\n\n".join([*overview, *texts])
+
+
+def _overview_line(report: Report) -> str:
+    diagnosis = report.diagnosis
+    said = [finding.symptom for finding in diagnosis.findings] or [diagnosis.leaves_open or "no findings"]
+    return f"  {diagnosis.health:<8} {one_line(diagnosis.source.path)}: {', '.join(said)}"
+
+
+def diagnose_text(report: Report, pairs: Sequence[str] = ()) -> str:
+    """Health, findings with evidence, what the log cannot tell, the guides' reading, and the change.
+
+    ``pairs``: the ``--map`` words the log was read with; the next command needs them too.
+    """
     diagnosis, source = report.diagnosis, report.diagnosis.source
     but = f", as far as this log tells: {diagnosis.leaves_open}" if diagnosis.leaves_open else ""
     lines = [
         f"{one_line(source.path)} ({source.kind})",
-        f"{source.steps} steps, logged every {source.logged_every}, {source.evals} evaluations",
+        f"{plural(source.steps, 'step')}, logged every {source.logged_every}, {plural(source.evals, 'evaluation')}",
         *hanging("health: ", f"{diagnosis.health}{but}", width()),
     ]
     lines += [line for note in report.curve.notes for line in hanging("note: ", one_line(note, 1000), width())]
@@ -62,8 +78,13 @@ def diagnose_text(report: Report) -> str:
     lines.append("marks of an ideal curve:")
     lines += [_mark_line(mark) for mark in diagnosis.checklist]
     lines.append(prescription_text(report.prescription))
-    lines += [f"next: tunewright next {shlex.quote(source.path)}"] if report.prescription.changes else []
+    lines += [f"next: tunewright next {_again(source.path, pairs)}"] if report.prescription.changes else []
     return "\n".join(lines)
+
+
+def _again(path: str, pairs: Sequence[str]) -> str:
+    """A log as it has to be named in another command."""
+    return " ".join([shlex.quote(path), *(f"--map {shlex.quote(pair)}" for pair in pairs)])
 
 
 def _finding_lines(finding: Finding) -> list[str]:
@@ -111,7 +132,7 @@ def next_text(answer: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def next_command(run: str, data: str, answer: Mapping[str, Any]) -> str:
+def next_command(run: str, data: str, answer: Mapping[str, Any], pairs: Sequence[str] = ()) -> str:
     """What to type after ``next`` as a last line; "" where that is plain, or where a person has to look first."""
     recipe, asked = answer["recipe"] or {}, answer["prescription"]
     edit = answer.get("edit")
@@ -119,7 +140,7 @@ def next_command(run: str, data: str, answer: Mapping[str, Any]) -> str:
         file = Path(edit["file"])
         new = file.with_name(f"{file.stem}-2{file.suffix}")
         both = f"--recipe {shlex.quote(str(file))} --out {shlex.quote(str(new))}"
-        return f"next: tunewright next {shlex.quote(run)} {both}"
+        return f"next: tunewright next {_again(run, pairs)} {both}"
     if not run or edit or "written" in answer or "exported" in answer:
         return ""
     whole = "model" in recipe and "data" in recipe
@@ -130,4 +151,5 @@ def next_command(run: str, data: str, answer: Mapping[str, Any]) -> str:
     grown = f" --data {shlex.quote(data)}" if data else ""
     if whole:
         return f"next: tunewright next {shlex.quote(run)}{grown} --out next.yaml"
-    return f"next, to change the config it was made with: tunewright next {shlex.quote(run)}{grown} --recipe train.yaml"
+    again = f"tunewright next {_again(run, pairs)}{grown} --recipe"
+    return f"next, to change the config it was made with (YAML or script, in place of FILE): {again} FILE"

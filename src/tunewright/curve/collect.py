@@ -12,7 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from tunewright.curve.columns import Points, column, numbers
 from tunewright.curve.epochs import steps_per_epoch
-from tunewright.curve.names import LOSSES, METRICS, OTHER_SET, columns_of, has_reward, place, resembles
+from tunewright.curve.names import (
+    LOSSES,
+    METRICS,
+    OTHER_SET,
+    columns_of,
+    has_reward,
+    is_data,
+    is_score,
+    place,
+    resembles,
+)
 from tunewright.curve.numbering import Numbering
 from tunewright.curve.resume import Resumes
 from tunewright.schema.curve import Curve
@@ -23,6 +33,9 @@ CHUNK = 4096
 
 CLOSING = "train_runtime"
 """Marks the Trainer's closing row, whose ``train_loss`` is the mean of the whole run and no step."""
+
+NOTHING_YET = "nothing_yet"
+"""Code of the error for a log without a row."""
 
 Columns = Mapping[str, str]
 """A user's word on which column is what: metric -> column name."""
@@ -145,13 +158,20 @@ class Collector:
         if not self._points["loss"] and not self._points["eval_loss"]:
             raise self._no_loss(path)
         self._count_from_one()
+        if self._numbering.counted and not any("counted" in note for note in self.notes):
+            self.notes.append("no step beside the losses: rows are counted, a row may stand for several steps")
         rows, steps, _ = self._points["loss"].joined()
         if appended:
             self.notes += self._resumes.find(rows, steps)
         kept = {name: self._resumes.survive(*points.joined()[:2]) for name, points in self._points.items()}
         series = {metric: self._points[metric].series(kept[metric]) for metric in METRICS}
+        if scores := sorted(filter(is_score, self._keys)):
+            aim = f"{', '.join(map(_printable, scores[:3]))} beside the loss, which alone is read here"
+            self.notes.append(f"{aim}: a score may still improve while the validation loss rises")
         if len(self._eval_sets) > 1:
-            self.notes.append(f"validation sets: {', '.join(self._eval_sets)}; the first is read")
+            self.notes.append(
+                f"validation sets: {', '.join(self._eval_sets)}; the first is read (--map eval_loss=NAME for another)"
+            )
         batches = {step: batch for row, step, batch in self._batches if self._resumes.survives(row, step)}
         return Curve(
             kind=kind,
@@ -180,6 +200,11 @@ class Collector:
         places = self._places(self._keys)
         named = next((places[metric][0] for metric in ("loss", "eval_loss") if places.get(metric)), None)
         hint = f"name the column: {_again(path)} --map loss=COLUMN"
+        if not self._keys:
+            return nothing_yet(path, "nothing is logged in it yet")
+        if is_data(self._keys):
+            says = f"{path}: training data, not the log of a training ({self._columns_found()})"
+            return DataError(says, hint=f"tunewright check {shlex.quote(str(path))} --model MODEL")
         if self._stepless:
             step = _printable(next(iter(places.get("step", ("step",)))))
             says = f"{path}: column {step} holds no step beside a loss; expected whole numbers such as 1000"
@@ -216,6 +241,11 @@ class Collector:
     def _columns_found(self) -> str:
         shown = [_printable(key) for key in sorted(self._keys)[:8]]
         return f"columns: {', '.join(shown)}" if shown else "no columns"
+
+
+def nothing_yet(path: Path | str, says: str) -> DataError:
+    """A log that has begun and holds no loss so far: what it will show can be waited for."""
+    return DataError(f"{path}: {says}", hint=f"tunewright watch {shlex.quote(str(path))}", code=NOTHING_YET)
 
 
 def _again(path: Path | str) -> str:

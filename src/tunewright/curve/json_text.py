@@ -66,7 +66,7 @@ def read_text(path: Path) -> str:
     content = read_bytes(path)
     coding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     try:
-        return content.decode(coding)
+        return content.decode(coding).lstrip("\ufeff")  # a second mark is left by some converters
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not text (byte {error.start} is not {coding.upper()[:6].strip('-')})") from None
 

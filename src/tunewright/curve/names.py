@@ -14,7 +14,7 @@ STEP_LIMIT = 2**53
 ALIASES: dict[str, tuple[str, ...]] = {
     "step": (
         *("train_global_step", "trainer_global_step", "global_step", "current_steps", "global_step_max_steps"),
-        *("step", "steps", "iteration", "iter", "_step"),
+        *("step", "steps", "iteration", "iter", "it", "update", "num_updates", "_step"),
     ),
     "epoch": ("epoch", "train_epoch", "epochs", "current_epoch"),
     "loss": (
@@ -26,7 +26,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("dev_loss", "test_loss", "val_loss_epoch"),
     ),
     "general_loss": ("general_loss",),
-    "learning_rate": ("learning_rate", "lr", "train_learning_rate", "train_lr"),
+    "learning_rate": (
+        *("learning_rate", "lr", "train_learning_rate", "train_lr"),
+        *("lr_adamw", "lr_adam", "lr_sgd", "lr_adamw_pg1", "lr_adam_pg1"),  # Lightning's monitor: lr-AdamW/pg1
+    ),
     "grad_norm": ("grad_norm", "gradient_norm", "train_grad_norm", "grad_norm_total", "total_norm"),
     "total_steps": ("total_steps", "max_steps"),
 }
@@ -41,10 +44,16 @@ OTHER_SET = 99
 REWARD_WORDS = ("reward", "logps_chosen", "logps/chosen", "policy_loss", "value_loss", "completions/mean_length")
 """Columns only preference and reinforcement trainers write (TRL's DPO, GRPO, PPO)."""
 
-_LOSS_WORDS = {"loss", "nll", "ce", "xent", "crossentropy"}
+_DATA_WORDS = {"messages", "conversations", "instruction", "prompt", "question", "text"}
+"""Columns of rows to train on; beside a loss they are what a trainer sampled."""
+
+_LOSS_WORDS = {"loss", "nll", "ce", "xent", "crossent", "crossentropy"}
 _NO_LOSS_WORDS = {"aux", "router", "balance", "kl", "policy", "value", "reward", "entropy", "scale", "z", "ratio"}
 DEEPEST = 4
 """Levels of objects in a logged row that are looked into."""
+
+_SCORES = {"accuracy", "f1", "wer", "cer", "bleu", "rouge1", "rouge2", "rougel", "exact_match", "matthews_correlation"}
+"""What evaluations score besides the loss, where an answer is right or wrong as a whole."""
 
 _WRAPPERS = {"metrics", "metric", "logs", "log", "data", "scalars", "values", "payload", "stats", "losses"}
 _BEST_WORDS = {"best", "lowest", "min", "minimum", "initial", "final", "target"}
@@ -153,6 +162,21 @@ def names_loss(keys: Iterable[Any], columns: Mapping[str, str] | None = None) ->
 def has_reward(keys: frozenset[str]) -> bool:
     """Whether the columns are those of a preference or reinforcement trainer."""
     return any(word in key.lower() for key in keys for word in REWARD_WORDS)
+
+
+def is_score(key: str) -> bool:
+    """Whether a column scores whole answers of an evaluation; the accuracy of single tokens follows the loss.
+
+    >>> is_score("eval/accuracy"), is_score("eval_wer"), is_score("eval_mean_token_accuracy"), is_score("accuracy")
+    (True, True, False, False)
+    """
+    where, _, name = plain_name(key).partition("_")
+    return where in _EVAL_WORDS and name in _SCORES
+
+
+def is_data(keys: Iterable[str]) -> bool:
+    """Whether the columns are those of rows to train on."""
+    return not _DATA_WORDS.isdisjoint(map(plain_name, keys))
 
 
 def to_float(value: Any) -> float | None:

@@ -49,6 +49,11 @@ class Numbering:
         self._unnumbered = int(numbered[-1])
         return np.where(counted, numbered, steps).astype(np.int64), fits | counted
 
+    @property
+    def counted(self) -> bool:
+        """Whether rows without a step were numbered by their order."""
+        return self._unnumbered > 0
+
     def note_total(self, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...] | None) -> None:
         """Remember the newest total that the columns ``keys`` hold; None where the log has none."""
         if keys:

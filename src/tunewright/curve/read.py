@@ -19,6 +19,8 @@ _EXPECTED = (
     "a run folder, trainer_state.json, trainer_log.jsonl, logging.jsonl, event files, run-*.wandb, studio.db, "
     "CSV, JSON, JSONL, printed rows, or a pasted table"
 )
+_SAME_IN_EVERY_RUN = {"trainer_state", "trainer_log", "logging", "metrics", "stdout", "train"}
+
 RUN_MARK = "#"
 """Between a file of several runs and the name of one: ``studio.db#mine``."""
 
@@ -38,15 +40,21 @@ def read_curves(path: Path, columns: Mapping[str, str] | None = None) -> list[Cu
     return curves
 
 
-def read_one(path: Path) -> Curve:
-    """The one curve at ``path``; ``FILE#RUN`` names one of a file of several.
+def read_one(path: Path, columns: Mapping[str, str] | None = None) -> Curve:
+    """The one curve at ``path``; ``FILE#RUN`` names one of a file of several. ``columns`` as for :func:`read_curves`.
 
     Raises DataError when there is none, UsageError when there are several.
     """
-    curves = read_curves(path)
+    curves = read_curves(path, columns)
     if len(curves) > 1:
         raise several_runs(path, curves)
     return curves[0]
+
+
+def named_by(path: Path) -> Path:
+    """The path whose name tells a log's run from others: its own, or its folder's where every run has such a file."""
+    whole = path.absolute()
+    return whole.parent if whole.stem in _SAME_IN_EVERY_RUN and not whole.is_dir() else whole
 
 
 def several_runs(path: Path, curves: Sequence[Curve]) -> UsageError:
@@ -113,11 +121,22 @@ def _search_folder(root: Path, columns: Mapping[str, str] | None) -> tuple[list[
             problems.append(error)
         except OSError as error:
             problems.append(unreadable(found.path, error))
-    curves = [_with_settings(richest(logs), owner) for owner, several in runs.items() for logs in several]
+    curves = [_with_settings(_whole(logs), owner) for owner, several in runs.items() for logs in several]
     problems += [DataError(text) for text in said]
     if not curves and not problems:
         problems.append(DataError(f"{root}: no training log in it", hint=f"expected {_EXPECTED}"))
     return curves, problems
+
+
+def _whole(logs: list[Curve]) -> Curve:
+    """The log of a run that says most, with the error that another one of it ends in."""
+    chosen = richest(logs)
+    failed = next((log for log in logs if log.failure), chosen)
+    return replace(chosen, failure=failed.failure, notes=tuple(dict.fromkeys((*chosen.notes, *_error_of(failed)))))
+
+
+def _error_of(log: Curve) -> tuple[str, ...]:
+    return tuple(note for note in log.notes if log.failure and note.endswith(log.failure))
 
 
 def _put(runs: dict[Path, list[list[Curve]]], owner: Path, curve: Curve) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from tunewright.data.faults import Fault, make_fault, whole_fault
 from tunewright.data.normalise import normalised
 from tunewright.data.rows import Row
-from tunewright.data.shingles import Array32, buckets, jaccard, likeness, shingle_set, signatures
+from tunewright.data.shingles import buckets, jaccard, likeness, shingle_set, signatures
 
 ALIKE = 0.9
 """Jaccard index of five-character shingles from which two rows are one."""
@@ -100,38 +100,50 @@ def _alike_pairs(
     rows: Sequence[Row], places: Sequence[int], trained: int, on_progress: Callable[[int, int], None] | None
 ) -> Iterable[tuple[int, int]]:
     """(place of the later row, place of the earlier one) of rows whose normalised texts are alike but not equal."""
-    # each text is made when it is needed: all of them at once are as much as the file
-    signs_NR = signatures((_compared(rows[at]) for at in places), len(places), on_progress)
-
-    @lru_cache(maxsize=4096)
-    def shingles(at: int) -> Array32:
-        return shingle_set(_compared(rows[places[at]]))
-
-    said: dict[int, tuple[object, ...]] = {}
-
-    def names(at: int) -> tuple[object, ...]:
-        if at not in said:
-            said[at] = (_system(rows[places[at]]), names_and_numbers(_whole(rows[places[at]])))
-        return said[at]
-
+    compared = _Comparison([rows[at] for at in places], on_progress)
     best: dict[int, int] = {}
-    tried = set[tuple[int, int]]()
-    for bucket in buckets(signs_NR):
-        for group in _grouped(bucket, names):
-            for index, at in enumerate(group[1:], 1):
-                before = [one for one in group[:index] if one < best.get(at, at) and places[one] < trained]
-                if not before:
-                    continue
-                estimates = likeness(signs_NR, at, before)
-                for one in (one for one, like in zip(before, estimates, strict=True) if like >= _WORTH_COMPARING):
-                    if (one, at) in tried:
-                        continue
-                    tried.add((one, at))
-                    answers = _answers_alike(rows[places[one]], rows[places[at]])
-                    if answers and jaccard(shingles(one), shingles(at)) >= ALIKE:
-                        best[at] = one
-                        break
+    for group in compared.groups():
+        for index, at in enumerate(group[1:], 1):
+            before = [one for one in group[:index] if one < best.get(at, at) and places[one] < trained]
+            origin = compared.first_alike(at, before) if before else None
+            if origin is not None:
+                best[at] = origin
     return [(places[at], places[one]) for at, one in best.items()]
+
+
+class _Comparison:
+    """Rows to compare, each by its place. What is compared is made when it is needed: of all rows at once it is as
+    much as the file."""
+
+    def __init__(self, rows: Sequence[Row], on_progress: Callable[[int, int], None] | None) -> None:
+        self._rows = rows
+        self._signs_NR = signatures(map(_compared, rows), len(rows), on_progress)
+        self._shingles = lru_cache(maxsize=4096)(lambda at: shingle_set(_compared(rows[at])))
+        self._names: dict[int, tuple[object, ...]] = {}
+        self._tried: set[tuple[int, int]] = set()
+
+    def groups(self) -> Iterator[list[int]]:
+        """Rows that may be alike and share their names and numbers, in their order; a pair may come several times."""
+        for bucket in buckets(self._signs_NR):
+            yield from _grouped(bucket, self._names_of)
+
+    def first_alike(self, at: int, before: Sequence[int]) -> int | None:
+        """The first of these rows that is nearly the same as one, of those not compared with it yet."""
+        for one, like in zip(before, likeness(self._signs_NR, at, before), strict=True):
+            if like >= _WORTH_COMPARING and (one, at) not in self._tried:
+                self._tried.add((one, at))
+                if self._are_alike(one, at):
+                    return one
+        return None
+
+    def _are_alike(self, one: int, other: int) -> bool:
+        answers = _answers_alike(self._rows[one], self._rows[other])
+        return answers and jaccard(self._shingles(one), self._shingles(other)) >= ALIKE
+
+    def _names_of(self, at: int) -> tuple[object, ...]:
+        if at not in self._names:
+            self._names[at] = (_system(self._rows[at]), names_and_numbers(_whole(self._rows[at])))
+        return self._names[at]
 
 
 def _grouped(bucket: Sequence[int], names: Callable[[int], object]) -> list[list[int]]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tunewright.data.faults import Fault, Part, merged
 from tunewright.data.read import RowFile, read_rows
 from tunewright.data.rows import Row
@@ -71,16 +69,13 @@ def load_dataset(values: Mapping[str, Any]) -> Dataset:
 def facts(
     data: Dataset, train: Encoded, val: Encoded | None = None, *, max_length: int, stage: str = "sft"
 ) -> DataFacts:
-    """What a plan needs to know; lengths in tokens, 0 when no row could be encoded."""
-    lengths = np.array(train.lengths or [0])
+    """What a plan needs to know; length_max is 0 when no row could be encoded."""
     return DataFacts(
         rows=len(train.lengths),
         val_rows=len(val.lengths) if val else 0,
         tokens=train.tokens,
         supervised_tokens=train.supervised_tokens,
-        length_median=int(np.median(lengths)),
-        length_p95=int(np.percentile(lengths, 95)),
-        length_max=int(lengths.max()),
+        length_max=max(train.lengths, default=0),
         max_length=max_length,
         distinct_prompts=len({row.key for row in data.train}),
         stage=stage,

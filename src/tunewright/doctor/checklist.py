@@ -23,17 +23,22 @@ SMOOTH = "smooth, without large spikes (largest spike, times the level before)"
 PLATEAU = "reaches a stable plateau (change over the last fifth)"
 
 
-def checklist(view: View) -> tuple[Mark, ...]:
-    """All marks in the guide's order; ``ok`` is None where the log does not tell."""
+def checklist(view: View, *, scale: float = 1.0) -> tuple[Mark, ...]:
+    """All marks in the guide's order; ``ok`` is None where the log does not tell, or the loss is none they are of.
+
+    ``scale``: times that the training loss was logged too high, which is no gap to validation.
+    """
     if len(view.bad) and view.bad[-1]:
         return _broken(view)
-    marks = (_descends(view), _fast_then_flat(view), _smooth(view), _plateau(view), *_validation(view))
+    if not view.nll:
+        return tuple(Mark(mark.mark, None, None) for mark in _broken(view))
+    marks = (_descends(view), _fast_then_flat(view), _smooth(view), _plateau(view), *_validation(view, scale))
     return tuple(Mark(mark.mark, figure(mark.value), mark.ok) for mark in marks)
 
 
 def _broken(view: View) -> tuple[Mark, ...]:
     """A run that ends in NaN has no marks to show: what its first part looked like is no comfort."""
-    rest = _validation(view)
+    rest = _validation(view, 1.0)
     names = (DESCENDS, FAST, SMOOTH, PLATEAU)
     return (*(Mark(name, None, False) for name in names), *(Mark(mark.mark, None, None) for mark in rest))
 
@@ -80,7 +85,7 @@ def _plateau(view: View) -> Mark:
     return Mark(name, st.relative(change), abs(change) <= allowed)
 
 
-def _validation(view: View) -> tuple[Mark, Mark, Mark]:
+def _validation(view: View, scale: float) -> tuple[Mark, Mark, Mark]:
     tracks = "validation tracks training (rise above its minimum at the end)"
     gap = "gap at most 0.5 nats (validation minus training; the guide's reading)"
     above = "validation not above training (validation minus training; the guide's reading)"
@@ -92,5 +97,5 @@ def _validation(view: View) -> tuple[Mark, Mark, Mark]:
     followed = Mark(tracks, rise, rise <= th.OVERFIT_RISE.value) if len(view.evals) > 1 else Mark(tracks, None, None)
     if near is None:
         return followed, Mark(gap, None, None), Mark(above, None, None)
-    apart = last - near
+    apart = last - near / scale
     return followed, Mark(gap, apart, abs(apart) <= th.GUIDE_GAP.value), Mark(above, apart, apart <= 0)

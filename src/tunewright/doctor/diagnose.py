@@ -61,8 +61,9 @@ def diagnose(curve: Curve) -> Diagnosis:
     findings = _ranked(_with_probed([answer for answer in answers if isinstance(answer, Finding)], curve.probed))
     abstained = tuple(a for a in answers if isinstance(a, Abstention) and a.symptom not in _settled(findings))
     source = Source(curve.kind, curve.path, curve.last_step, curve.logged_every, len(curve.eval_loss))
-    guide = read_as_guide(view, scale=_scale(findings))
-    return Diagnosis(source, health_of(findings), guide, checklist(view), findings, abstained)
+    scale = _scale(findings)
+    guide, marks = read_as_guide(view, scale=scale), checklist(view, scale=scale)
+    return Diagnosis(source, health_of(findings), guide, marks, findings, abstained)
 
 
 def _scale(findings: tuple[Finding, ...]) -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tunewright.schema.sources import G3, PRECHELT
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -21,7 +23,6 @@ class Threshold:
 
 
 _STUDY = "FAULT study (2026)"
-_PRECHELT = "Prechelt, Early Stopping - But When? (1998)"
 
 # How much log there must be
 FEWEST_LOSSES = Threshold(10, "training points", f"{_STUDY}: below this no window statistic holds")
@@ -98,11 +99,11 @@ UNDERFIT_STARVED_GAIN = Threshold(0.005, "relative", "a starved run gains more f
 STARVED = Threshold(0.4, "times", "descent per learning rate, late / early: 1 is a straight line", None)
 UNDERFIT_TRAIN_DROP = Threshold(0.03, "relative", f"{_STUDY}: 80-86 % of starved curves, 0-4 % of healthy ones", 0.04)
 UNDERFIT_TRAIN_SHARE = Threshold(0.35, "share of the fall", f"{_STUDY}", 0.04)
-OVERFIT_RISE = Threshold(0.03, "relative", f"{_PRECHELT}: GL; its lower bound must pass", 0.005)
+OVERFIT_RISE = Threshold(0.03, "relative", f"{PRECHELT}: GL; its lower bound must pass", 0.005)
 MANY_EVALS = Threshold(10, "evaluations", "the lowest of 10 normal values lies 1.5 standard deviations low", None)
 LEAST_NATS = Threshold(0.01, "nats", "a rise below this is nothing in a model's answers, whatever its share", 0.001)
-OVERFIT_CLEAR = Threshold(0.10, "relative", f"{_PRECHELT}", 0.001)
-OVERFIT_RISES = Threshold(2, "successive rises", f"{_PRECHELT}: UP2", 0.005)
+OVERFIT_CLEAR = Threshold(0.10, "relative", PRECHELT, 0.001)
+OVERFIT_RISES = Threshold(2, "successive rises", f"{PRECHELT}: UP2", 0.005)
 EVAL_NOISE_KNOWN = Threshold(0.003, "log units", "floor of the noise of one evaluation (same rows every time)")
 EVAL_NOISE_UNKNOWN = Threshold(0.01, "log units", "assumed with fewer than 5 evaluations")
 EVAL_NOISE_TWO_RISES = Threshold(0.03, "log units", "assumed where only two evaluations rise after the lowest one")
@@ -161,6 +162,6 @@ FORGETTING_NATS = Threshold(0.1, "nats per token", f"{_STUDY}: below 0.05 none, 
 WHOLE_RUN = Threshold(0.98, "share of the planned steps", "Trainers round the number of steps differently")
 
 # The guides' checklist
-GUIDE_GAP = Threshold(0.5, "nats", "Mastering Large Model Training: Practical Parameter Tuning, 1.2")
+GUIDE_GAP = Threshold(0.5, "nats", f"{G3}, 1.2")
 FLATTENED = Threshold(0.6, "share of the fall", "in the first half of the run; a straight line has 0.5")
 FLAT = Threshold(0.02, "relative", "change over the last fifth of the run that still counts as a plateau")

@@ -25,13 +25,24 @@ class View:
     # --- training loss -------------------------------------------------------------------------------------
 
     @cached_property
+    def nll(self) -> bool:
+        """Whether the loss can be a negative log-likelihood: no reward columns beside it, never below 0."""
+        return self.curve.objective == "nll" and not any(
+            bool(np.any(one.finite().values < 0)) for one in (self.curve.loss, self.curve.eval_loss)
+        )
+
+    @cached_property
     def hidden(self) -> Bools:
         """[n of curve.loss] exact zeros that no small loss explains: a NaN the trainer printed as 0.0.
 
-        A run that has memorised its rows may print 0.0 for a loss of 0.00003; such zeros follow tiny losses.
+        A run that has memorised its rows may print 0.0 for a loss of 0.00003; such zeros follow tiny losses. Beside
+        rewards 0 is a loss like any other (GRPO starts there), so only a NaN gradient tells.
         """
         values = self.curve.loss.values
         zeros = np.flatnonzero(values == 0.0)
+        if not self.nll:
+            grads = [self.curve.grad_norm.at(int(self.curve.loss.steps[place])) for place in zeros]
+            zeros = zeros[[grad is not None and not np.isfinite(grad) for grad in grads]]
         positive = np.flatnonzero(np.isfinite(values) & (values > 0))
         suspect = np.zeros(len(values), dtype=np.bool_)
         for place, before in zip(zeros, np.searchsorted(positive, zeros), strict=True):

@@ -11,7 +11,8 @@ from tunewright.engine.adapter import PackedLoRALinear, SlotSpec, Switch
 from tunewright.engine.attention import longest_flat_row
 from tunewright.engine.frozen import freeze
 from tunewright.engine.losses import output_embedding
-from tunewright.engine.pack import Pack, packs_on, take_off
+from tunewright.engine.on_model import packs_on, take_off
+from tunewright.engine.pack import Pack
 from tunewright.engine.targets import find_targets, linear_layers, parameters_under
 from tunewright.schema.errors import UsageError
 

@@ -1,16 +1,14 @@
-"""What the loop is given, what it carries from step to step, and what it gives back."""
+"""What the loop is given, and what it gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tunewright.engine.pack import Pack
-from tunewright.engine.schedule import PlateauLR
 from tunewright.record.run import Run
 from tunewright.schema.errors import UsageError
-from tunewright.schema.jsonio import number
 from tunewright.schema.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -36,40 +34,6 @@ class Job:
     replay: Sequence[TokenRow] = ()
     replay_rows: int = 0
     kept_at: frozenset[int] = frozenset()
-
-
-@dataclass
-class LoopState:
-    """Everything that survives a restart, beside the tensors. Losses are nats per supervised token."""
-
-    step: int = 0  # updates made
-    tokens_train: int = 0
-    tokens_eval: int = 0
-    tokens_inherited: tuple[int, int] = (0, 0)  # of those, (train, eval) that a branch took over from its trunk
-    seconds: float = 0.0  # wall time since the run's start, all of its lives together
-    train_seconds: float = 0.0  # wall time of its steps, which in a pack it shares with the others
-    evaluated_step: int = -1
-    base_eval_loss: float | None = None
-    best_step: int = 0
-    best_loss: float | None = None
-    general_base: float | None = None
-    general_best: float | None = None
-    evaluations_without_gain: int = 0
-    non_finite_in_a_row: int = 0
-    plateau: PlateauLR = field(default_factory=PlateauLR)
-    micro_rows: int = 1
-    eval_rows: int = 1
-    stopped_because: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def take(self, saved: dict[str, Any]) -> None:
-        """Become a saved state (in place: the loop holds on to this object)."""
-        for key, value in saved.items():
-            setattr(self, key, number(value) if value in ("NaN", "Infinity", "-Infinity") else value)
-        self.plateau = PlateauLR(**saved["plateau"])
-        self.tokens_inherited = (self.tokens_inherited[0], self.tokens_inherited[1])
 
 
 @dataclass(frozen=True)

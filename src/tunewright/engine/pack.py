@@ -19,6 +19,7 @@ from torch import nn
 from tunewright.engine.adapter import PackedLoRALinear, SlotSpec, Switch, draw_A
 from tunewright.engine.columns import Columns, Leaf
 from tunewright.engine.lanes import Sharing
+from tunewright.engine.on_model import packs_on, set_layer, take_off
 from tunewright.schema.errors import UsageError
 
 
@@ -192,7 +193,7 @@ class Pack:
             raise UsageError("full fine-tuning changed the base itself: load its folder instead")
         take_off(self.model)
         for path, layer in self.layers.items():
-            _replace(self.model, path, layer)
+            set_layer(self.model, path, layer)
         self.bind(list(self.originals))
         packs_on(self.model).append(self)
         self.sharing = Sharing.of(self.model)
@@ -202,7 +203,7 @@ class Pack:
         if not self.attached:
             return
         for path, layer in self.layers.items():
-            _replace(self.model, path, layer.base)
+            set_layer(self.model, path, layer.base)
         self._put(self.originals)
         for name in self.whole():
             parameter = self.model.get_parameter(name)
@@ -241,25 +242,8 @@ class Pack:
             parameter.grad = self.leaf(name).of(self.grads_KP)[0]
 
 
-def take_off(model: nn.Module) -> None:
-    """Take whatever pack is on the model off."""
-    for pack in list(packs_on(model)):
-        pack.detach()
-
-
-def packs_on(model: nn.Module) -> list[Pack]:
-    """The packs on a model (none or one), kept on the model itself so that they go when it goes."""
-    packs: list[Pack] = model.__dict__.setdefault("_tunewright_packs", [])
-    return packs
-
-
 def _index(slots: tuple[int, ...], device: torch.device) -> slice | torch.Tensor:
     """What picks these rows of a buffer: without a copy where they lie side by side."""
     if slots == tuple(range(slots[0], slots[0] + len(slots))):
         return slice(slots[0], slots[0] + len(slots))
     return torch.tensor(slots, device=device)
-
-
-def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, child = path.rpartition(".")
-    setattr(model.get_submodule(parent), child, module)

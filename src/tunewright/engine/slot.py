@@ -12,11 +12,12 @@ import torch
 from tunewright.engine.batcher import Rows, Tables, Window, step_window
 from tunewright.engine.evaluate import Counts, Floats, mean_loss
 from tunewright.engine.events import EventLog, OnEvent
-from tunewright.engine.job import Job, LoopState, TrainResult
+from tunewright.engine.job import Job, TrainResult
 from tunewright.engine.pack import Pack
 from tunewright.engine.prepare import Fitting
-from tunewright.engine.schedule import LRSchedule, PlateauLR
+from tunewright.engine.schedule import LRSchedule
 from tunewright.engine.seats import Carried
+from tunewright.engine.state import LoopState
 from tunewright.planner import steps
 from tunewright.schema.errors import DataError, TunewrightError
 
@@ -150,10 +151,7 @@ class Slot:
     # --- an evaluation ----------------------------------------------------------------------------------------
 
     def note_evaluation(self, val_nll_n: Floats | None, probe_nll_n: Floats | None) -> bool:
-        """Take note of row losses (None: no such rows), write them, and say whether they are the best so far.
-
-        Without validation rows the last parameters are the best.
-        """
+        """Take note of row losses (None: no such rows), write them, and say whether they are the best so far."""
         state, event = self.state, self._stamp()
         if val_nll_n is not None:
             self.row_nll_n = val_nll_n
@@ -161,8 +159,10 @@ class Slot:
         if probe_nll_n is not None:
             event["general_loss"] = self._mean(self.probe, probe_nll_n)
         event["seconds"] = self.seconds()
-        state.evaluated_step = state.step
-        improved = self._judge(event.get("eval_loss"), event.get("general_loss"))
+        improved = state.judge(event.get("eval_loss"), event.get("general_loss"))
+        patience = self.job.recipe.early_stopping_patience
+        if patience and state.evaluations_without_gain >= patience:
+            self.stop(f"early stopping: no gain in {patience} evaluations after step {state.best_step}")
         if state.step == self.total:
             self.stop(f"all {self.total} steps done")
         if val_nll_n is not None or probe_nll_n is not None:
@@ -172,24 +172,6 @@ class Slot:
     def _mean(self, rows: Rows, nll_n: Floats) -> float:
         self.state.tokens_eval += int(rows.lengths[rows.supervised > 0].sum())
         return mean_loss(nll_n, rows.supervised)
-
-    def _judge(self, eval_loss: float | None, general_loss: float | None) -> bool:
-        """Note an evaluation in the state. Returns whether it is the best so far."""
-        state, patience = self.state, self.job.recipe.early_stopping_patience
-        if state.step == 0:
-            state.base_eval_loss, state.general_base = eval_loss, general_loss
-        elif eval_loss is not None:
-            state.plateau.see(eval_loss)
-        best = state.best_loss
-        improved = eval_loss is None or (math.isfinite(eval_loss) and (best is None or eval_loss < best))
-        if improved:
-            state.best_step, state.best_loss, state.general_best = state.step, eval_loss, general_loss
-            state.evaluations_without_gain = 0
-        else:
-            state.evaluations_without_gain += 1
-            if patience and state.evaluations_without_gain >= patience:
-                self.stop(f"early stopping: no gain in {patience} evaluations after step {state.best_step}")
-        return improved
 
     # --- telling ----------------------------------------------------------------------------------------------
 
@@ -206,9 +188,7 @@ class Slot:
 
     def result(self, kept: Pack | None, peak_GiB: float) -> TrainResult:
         """What came of it, counted up."""
-        state, rise = self.state, None
-        if state.general_best is not None and state.general_base is not None:
-            rise = state.general_best - state.general_base
+        state = self.state
         return TrainResult(
             steps=state.step,
             tokens_train=state.tokens_train,
@@ -216,7 +196,7 @@ class Slot:
             base_eval_loss=state.base_eval_loss,
             eval_loss=state.best_loss,
             best_step=state.best_step,
-            general_rise=rise,
+            general_rise=state.general_rise,
             train_seconds=state.train_seconds,
             tokens_per_s=state.tokens_train / state.train_seconds if state.train_seconds else 0.0,
             peak_GiB=peak_GiB,
@@ -232,17 +212,12 @@ class Slot:
 
     def follow(self, trunk: Slot) -> None:
         """Begin where another slot is: its counts, its best, its clock. What it spent so far stays its own."""
-        own = self.state
-        self.state = LoopState()
-        self.state.take(trunk.state.to_json())
-        self.state.micro_rows, self.state.eval_rows = own.micro_rows, own.eval_rows
-        self.state.stopped_because, self.state.seconds = "", trunk.seconds()
-        self.state.tokens_inherited = (trunk.state.tokens_train, trunk.state.tokens_eval)
+        self.state = self.state.branch_of(trunk.state, trunk.seconds())
         self.best_1P = trunk.best_1P.clone()
         self.row_nll_n, self.row_tokens_n = trunk.row_nll_n, trunk.row_tokens_n
         if self.val is not trunk.val:  # another measure: nothing seen so far counts
-            self.state.best_loss = self.state.base_eval_loss = self.row_nll_n = None
-            self.state.evaluated_step, self.state.plateau, self.row_tokens_n = -1, PlateauLR(), self.val.supervised
+            self.state.measured_anew()
+            self.row_nll_n, self.row_tokens_n = None, self.val.supervised
 
     @property
     def seat(self) -> int:

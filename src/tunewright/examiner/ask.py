@@ -73,6 +73,25 @@ def answer_all(
     asked = [prompt_ids(tokenizer, prompt) for prompt in prompts]
     room, max_new_tokens = _room(model, max_new_tokens)
     ids = [one[-room:] for one in asked]
+    replies, tokens = _replies(model, ids, stops, max_new_tokens, batch_size, on_progress)
+    return Answers(
+        texts=tuple(_text(tokenizer, reply) for reply in replies),
+        ended=tuple(bool(reply) and reply[-1] in stops for reply in replies),
+        tokens=tokens,
+        cut_prompts=sum(len(one) > room for one in asked),
+    )
+
+
+def _replies(
+    model: Any,
+    ids: Sequence[list[int]],
+    stops: frozenset[int],
+    max_new_tokens: int,
+    batch_size: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[list[list[int]], int]:
+    """The reply to each prompt, both as tokens, and how many tokens went through the model; batches that do not fit
+    are halved."""
     # Longest first: memory is at its highest at once, and rows of like length waste no padding.
     order = sorted(range(len(ids)), key=lambda at: -len(ids[at]))
     replies: list[list[int]] = [[] for _ in ids]
@@ -92,12 +111,7 @@ def answer_all(
             tokens, done = tokens + used, done + len(batch)
             if on_progress is not None:
                 on_progress(done, len(order))
-    return Answers(
-        texts=tuple(_text(tokenizer, reply) for reply in replies),
-        ended=tuple(bool(reply) and reply[-1] in stops for reply in replies),
-        tokens=tokens,
-        cut_prompts=sum(len(one) > room for one in asked),
-    )
+    return replies, tokens
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunewright.data.encode import encode_rows
 from tunewright.data.rows import Message, Row
-from tunewright.data.tokens import TokenRow, encode_rows, stop_token_ids
+from tunewright.data.tokens import TokenRow, stop_token_ids
 from tunewright.engine.evaluate import row_losses
 
 NATS_PER_BIT = math.log(2.0)

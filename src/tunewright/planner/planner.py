@@ -133,7 +133,7 @@ def settings_before_reading(
     A range of lengths counts with its upper end here: the plan may then go down to a length that cuts nothing.
     ``context``: the model's. Keys nobody has set are absent.
     """
-    no_rows = DataFacts(1, 0, 0, 0, 0, 0, context, context, 0, str(given.get("stage") or "sft"))
+    no_rows = DataFacts(1, 0, 0, 0, context, context, 0, str(given.get("stage") or "sft"))
     facts = Facts(no_rows, ModelFacts("the model", "", 0, 0, 0, 0, context, (), 0.0), MachineFacts("cpu", 0, False, 1))
     known: dict[str, Any] = {key: given[key] for key in READING_KEYS if given.get(key) is not None}
     values = find_preset(preset).planned(replace(facts, data=replace(no_rows, length_max=2**31))) if preset else ()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.pages import G0, G1, G2, G3
+from tunewright.schema import sources
 
-UNDERSTANDING, KEY_HYPERPARAMETERS = G0, G1
-TRAINING_PROCESS, MASTERING = f"{G2} (undated)", f"{G3} (undated)"
+UNDERSTANDING, KEY_HYPERPARAMETERS = sources.G0, sources.G1
+TRAINING_PROCESS, MASTERING = sources.G2, sources.G3
 
 GIVEN = "given by you"
 TUNEWRIGHT = "Tunewright's own rule (2026)"
 ARITHMETIC = "arithmetic from the counted rows (2026)"
 
-LORA_WITHOUT_REGRET = "LoRA Without Regret (Thinking Machines Lab, 2025-09)"
+LORA_WITHOUT_REGRET = sources.LORA_WITHOUT_REGRET
 TINKER_SWEEP = "tinker-cookbook, 548 public LoRA runs on 35 models, read again (Thinking Machines Lab, 2026)"
 TINKER_WIDTH = "tinker-cookbook, get_lr (Thinking Machines Lab, 2026)"
 MEASURED_SMALL = "Tunewright, measured on its bundled small model (2026)"
@@ -19,10 +19,11 @@ STRAIGHT_TO_ZERO = "Straight to Zero: Why Linearly Decaying the Learning Rate to
 BATCH_BIAS = "Beware of the Batch Size: Hyperparameter Bias in Evaluating LoRA (2026-02)"
 QLORA = "QLoRA: Efficient Finetuning of Quantized LLMs (2023-05)"
 ADAM = "Adam: A Method for Stochastic Optimization (2014-12)"
-ADAMW = "Decoupled Weight Decay Regularization (2017-11)"
+ADAMW = sources.DECOUPLED
 REPEATED_DATA = "Scaling Data-Constrained Language Models (2023-05)"
 FIXED_DURATIONS = "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations (2024-05)"
 CHECKPOINTING = "Training Deep Nets with Sublinear Memory Cost (2016-04)"
+TENSOR_PROGRAMS = "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer (2022-03)"
 
 
 def title(source: str) -> str:
@@ -32,6 +33,3 @@ def title(source: str) -> str:
     'The Training Process'
     """
     return source.split(" (")[0]
-
-
-TENSOR_PROGRAMS = "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer (2022-03)"

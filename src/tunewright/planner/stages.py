@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from tunewright.planner.sources import MASTERING, title
 from tunewright.planner.words import counted
 from tunewright.schema.errors import UsageError
 from tunewright.schema.plan import Stage
 
 MUCH_DOMAIN_ROWS = 1_000_000
 LITTLE_DOMAIN_ROWS = 10_000
-GUIDE = "Mastering Large Model Training: Practical Parameter Tuning, 4.3"
+GUIDE = f"{title(MASTERING)}, 4.3"
 
 
 def stages_for(domain_rows: int | None, instruction_rows: int | None) -> tuple[Stage, ...]:

@@ -138,7 +138,7 @@ def _prescription(
     overruled = tuple(_disagreements(case, policy, chosen, voices))
     if chosen is None or chosen.keep:
         fine = case.diagnosis.health not in {"sick", "unknown"} and (bool(notes) or not untold_learning(case))
-        keep = fine or chosen is not None
+        keep = (fine and not _broke_off(case)) or chosen is not None
         return Prescription(keep, (), _why_nothing(case, policy, chosen, notes, keep), overruled)
     changes = tuple(_with_history(case, chosen))
     notes = [*notes, *filter(None, [good_trial(case, changes)])]
@@ -160,8 +160,11 @@ def _with_history(case: Case, chosen: Proposal) -> Iterable[Change]:
 
 
 def _why_nothing(case: Case, policy: Policy, chosen: Proposal | None, notes: list[str], keep: bool) -> str:
+    broke_off = _broke_off(case)
     if chosen is not None:
         reasons = [chosen.says]
+    elif broke_off:
+        reasons = [broke_off]
     elif notes:
         reasons = [f"no change is left whose gain would exceed noise: {'; '.join(notes)}"]
     elif not keep and case.diagnosis.health == "unknown":
@@ -175,9 +178,24 @@ def _why_nothing(case: Case, policy: Policy, chosen: Proposal | None, notes: lis
             reasons.append(
                 "the guides' bands of the training loss alone are weak evidence: hold out rows (val_size 0.1)"
             )
-    if case.has("prefix_log"):
-        reasons.append("the log stops before the planned end: let the run finish")
+    if case.has("prefix_log") and not broke_off:
+        low, last = case.lowest_eval, case.last_eval
+        ended = low is not None and low[1] != last  # where validation was lower before, a callback may have stopped it
+        then = ", by early stopping or because it still runs" if ended else ": let the run finish"
+        reasons.append(f"the log stops before the planned end{then}")
     return f"{'Keep' if keep else 'No change'}: {'; '.join(reasons)}."
+
+
+def _broke_off(case: Case) -> str:
+    """What ended a run before its time and what to do about it; "" for one that no error ended, or after its end."""
+    curve = case.curve
+    if curve is None or not curve.failure or (curve.total_steps is not None and not case.has("prefix_log")):
+        return ""
+    room = (
+        "; to go on with less memory: per_device_train_batch_size / 2 and gradient_accumulation_steps x 2, which train "
+        "the same"
+    )
+    return f"the run broke off with an error its curve does not explain: {curve.failure}{room * case.out_of_memory}"
 
 
 def _disagreements(

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from tunewright.data.encode import encode_rows
 from tunewright.data.rows import Row
 from tunewright.data.template import ChatTemplate
-from tunewright.data.tokens import TokenRow, encode_rows
+from tunewright.data.tokens import TokenRow
 from tunewright.engine.evaluate import row_losses
 from tunewright.engine.pack import Pack
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunewright.engine.base import Base, pristine
@@ -61,35 +62,50 @@ def short_runs(
     ``look_at``: the rows whose loss is compared, at most 64 of them. A run that fails by itself (non-finite numbers
     end it) counts as not finite. Raises Interrupted when ``should_stop`` says so, RunFailed when nothing fits.
     """
-    names, rows = list(recipes), look_at[:MOST_EVAL_ROWS]
-    jobs = [Job(recipe=recipes[name], train=train, val=rows) for name in names]
-    total = sum(recipe.max_steps or 0 for recipe in recipes.values())
-    seen: dict[int, dict[int, float]] = {place: {} for place in range(len(jobs))}
-    steps = dict.fromkeys(seen, 0)
-
-    def on_event(place: int, event: dict[str, Any]) -> None:
-        if "eval_loss" in event:
-            seen[place][int(event["step"])] = float(event["eval_loss"])
-        if int(event.get("step", 0)) > steps[place]:  # a step and its evaluation are two events
-            steps[place] = int(event["step"])
-            on_progress(what, sum(steps.values()), total)
-
-    # full fine-tuning changes the base's own weights, so there one follows another
-    alone = recipes[names[0]].method == "full"
-    groups = [[place] for place in range(len(jobs))] if alone else [list(range(len(jobs)))]
+    rows = look_at[:MOST_EVAL_ROWS]
+    jobs = {name: Job(recipe=recipe, train=train, val=rows) for name, recipe in recipes.items()}
+    followed = _Followed(recipes, partial(on_progress, what))
     found: dict[str, ShortRun] = {}
-    for group in groups:
+    for group in _together(recipes):
         outcomes = run_pack(
             pristine(base),
-            [jobs[place] for place in group],
-            on_event=lambda index, event, group=group: on_event(group[index], event),  # type: ignore[misc]
+            [jobs[name] for name in group],
+            on_event=partial(followed.on_event, group),
             should_stop=should_stop,
         )
-        for place, outcome in zip(group, outcomes, strict=True):
+        for name, outcome in zip(group, outcomes, strict=True):
             spent = 0 if isinstance(outcome, TunewrightError) else outcome.tokens_train + outcome.tokens_eval
-            points = sorted(seen[place].items())
-            whole = len(points) > 1 and points[-1][0] >= (jobs[place].recipe.max_steps or 0)
-            after = points[-1][1] if whole else math.nan
-            found[names[place]] = ShortRun(points[0][1] if points else math.nan, after, spent)
+            found[name] = ShortRun(*followed.ends(name), spent)
     pristine(base)
     return found
+
+
+def _together(recipes: Mapping[str, Recipe]) -> list[list[str]]:
+    """The names in packs: full fine-tuning changes the base's own weights, so there one follows another."""
+    alone = any(recipe.method == "full" for recipe in recipes.values())
+    return [[name] for name in recipes] if alone else [list(recipes)]
+
+
+class _Followed:
+    """What runs log as they go: the loss of each at each evaluation, and how far all of them have come."""
+
+    def __init__(self, recipes: Mapping[str, Recipe], tell: Callable[[int, int], None]) -> None:
+        self._last_step = {name: recipe.max_steps or 0 for name, recipe in recipes.items()}
+        self._steps = dict.fromkeys(recipes, 0)
+        self._losses: dict[str, dict[int, float]] = {name: {} for name in recipes}
+        self._tell = tell
+
+    def on_event(self, group: Sequence[str], index: int, event: dict[str, Any]) -> None:
+        name, step = group[index], int(event.get("step", 0))
+        if "eval_loss" in event:
+            self._losses[name][step] = float(event["eval_loss"])
+        if step > self._steps[name]:  # a step and its evaluation are two events
+            self._steps[name] = step
+            self._tell(sum(self._steps.values()), sum(self._last_step.values()))
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """The losses before the first and after the last step; NaN for one that was not reached."""
+        points = sorted(self._losses[name].items())
+        before = points[0][1] if points else math.nan
+        whole = len(points) > 1 and points[-1][0] >= self._last_step[name]
+        return before, points[-1][1] if whole else math.nan

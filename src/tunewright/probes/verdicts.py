@@ -150,17 +150,10 @@ def judge_misfits(
 
     part: what the rows are called; numbered: their numbers are lines of the data file.
     """
-    if found_rows.measured < FEWEST_UNSEEN:
-        because = f"{found_rows.measured} {part} rows with a prompt, at least {FEWEST_UNSEEN} are needed"
-        return Abstention("noisy_labels", because)
-    if not found_rows.apart >= APART:
-        because = "which answer belongs to a prompt is not learnt well enough to tell wrong ones from hard ones"
-        return Abstention("noisy_labels", because)
-    measured = found_rows.measured
-    few = len(found_rows.rows) < max(FEWEST_MISFITS, MISFIT_SHARE * measured)
-    if few or found_rows.beyond < max(1, BEYOND_SHARE * measured):
-        return None
-    if _at_most(found_rows.beyond, len(found_rows.rows)) < LIKELY:
+    unknown = _unknown_because(found_rows, part)
+    if unknown:
+        return Abstention("noisy_labels", unknown)
+    if not _enough_misfits(found_rows):
         return None
     evidence = {
         "share": found_rows.share,
@@ -180,6 +173,24 @@ def judge_misfits(
     causes = ("wrong or exchanged answers in these rows", "rows of another kind than the rest")
     rows = tuple(sorted(found_rows.rows)) if numbered else ()
     return found("noisy_labels", (0, last_step), why, evidence, causes, rows=rows)
+
+
+def _unknown_because(found_rows: Misfits, part: str) -> str:
+    """Why nothing can be said of these rows; empty when it can."""
+    if found_rows.measured < FEWEST_UNSEEN:
+        return f"{found_rows.measured} {part} rows with a prompt, at least {FEWEST_UNSEEN} are needed"
+    if not found_rows.apart >= APART:  # NaN: not known
+        return "which answer belongs to a prompt is not learnt well enough to tell wrong ones from hard ones"
+    return ""
+
+
+def _enough_misfits(found_rows: Misfits) -> bool:
+    """Whether they are more than a sound set has, and as many of them beyond as wrong answers would bring."""
+    measured, misfits = found_rows.measured, len(found_rows.rows)
+    few = misfits < max(FEWEST_MISFITS, MISFIT_SHARE * measured)
+    if few or found_rows.beyond < max(1, BEYOND_SHARE * measured):
+        return False
+    return _at_most(found_rows.beyond, misfits) >= LIKELY
 
 
 def _at_most(hits: int, draws: int) -> float:

@@ -194,6 +194,8 @@ def change_text(change: Change) -> str:
         return f"{one_line(change.key)} × {figure(change.factor)}"
     if change.after is None and change.rule:  # a rule's step; what is on record as changed may have become nothing
         return f"a look at {one_line(change.key)}"
+    if change.rule and change.from_unknown:
+        return f"{one_line(change.key)} set to {setting(change.after)}"
     return f"{one_line(change.key)} {setting(change.before)} → {setting(change.after)}"
 
 

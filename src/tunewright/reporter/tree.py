@@ -6,7 +6,6 @@ already safe to read (:func:`tunewright.reporter.words.safe`) but not escaped: e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -150,16 +149,3 @@ def table(caption: str, columns: str, rows: list[tuple[Cell | str, ...]], **more
     heads = tuple(Column(name.rstrip("# "), name.endswith("#")) for name in columns.split("|"))
     cells = tuple(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
     return Table(caption, heads, cells, **more)
-
-
-def every_block(document: Document) -> Iterator[Block]:
-    """All blocks of a document, those inside folds included."""
-
-    def walk(blocks: tuple[Block, ...]) -> Iterator[Block]:
-        for block in blocks:
-            yield block
-            if isinstance(block, Fold):
-                yield from walk(block.blocks)
-
-    for section in document.sections:
-        yield from walk(section.blocks)

@@ -72,6 +72,7 @@ class Curve:
     replaced         : training losses of a branch the run left when it was resumed from an earlier step
     notes            : what had to be decided to read the log, one sentence each
     probed           : what probes of data and model found, kept beside the log: never read from a series
+    failure          : the error that captured output ends in, "" when it ends in none or was not captured
     """
 
     kind: str
@@ -90,6 +91,7 @@ class Curve:
     replaced: Series = EMPTY
     notes: tuple[str, ...] = ()
     probed: tuple[Finding, ...] = ()
+    failure: str = ""
 
     @property
     def logged_every(self) -> int:

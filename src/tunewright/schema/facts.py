@@ -9,15 +9,13 @@ from typing import Any
 @dataclass(frozen=True)
 class DataFacts:
     """rows, val_rows: after the split; tokens: all input tokens of the training rows after truncation;
-    supervised_tokens: those trained on; length_*: tokens per row; distinct_prompts: after normalisation; sha256: of the
-    data file, "" where it is not known."""
+    supervised_tokens: those trained on; length_max: tokens of the longest row; distinct_prompts: after normalisation;
+    sha256: of the data file, "" where it is not known."""
 
     rows: int
     val_rows: int
     tokens: int
     supervised_tokens: int
-    length_median: int
-    length_p95: int
     length_max: int
     max_length: int
     distinct_prompts: int

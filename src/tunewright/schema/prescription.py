@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,11 @@ class Change:
     rule: str
     source: str
     predicted: Range | None = None
+
+    @property
+    def from_unknown(self) -> bool:
+        """Whether a value replaces one that is not on record; a mixture of data (``replay``) that was none was none."""
+        return self.after is not None and self.before is None and not isinstance(self.after, Mapping)
 
     def __json__(self) -> dict[str, Any]:
         known = {} if self.after is None else {"from": self.before, "to": self.after}

@@ -13,12 +13,12 @@ from typing import Any
 from tunewright.doctor.live import LiveCurve
 from tunewright.prescribe.report import Report, report_on
 from tunewright.record.files import write_whole
-from tunewright.record.run import STALE_AFTER_S, Run, create_run, find_runs, free_name
+from tunewright.record.heart import Heart
+from tunewright.record.run import Run, create_run, find_runs, free_name
 from tunewright.record.versions import versions
 from tunewright.schema.errors import UsageError
 
 NAME = "tunewright"
-HEARTBEAT_EVERY_S = STALE_AFTER_S / 4
 PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth", "axolotl", "llamafactory")
 
 
@@ -27,7 +27,7 @@ class RunFolder:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._beaten_s = time.monotonic()
+        self._heart = Heart()
 
     @classmethod
     def new(cls, folder: Path | None, output_dir: Path) -> RunFolder:
@@ -63,9 +63,7 @@ class RunFolder:
     def append(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Add metrics, and now and then the sign of life that tells a running run from a killed one."""
         self.run.append(*events)
-        if time.monotonic() - self._beaten_s > HEARTBEAT_EVERY_S:
-            self._beaten_s = time.monotonic()
-            self.run.update()
+        self._heart.beat([self.run])
 
     def finish(self, live: LiveCurve, *, steps: int, seconds: float, kept_best: bool, because: str) -> Report:
         """The closing reading and the figures of the run."""

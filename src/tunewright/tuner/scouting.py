@@ -29,6 +29,8 @@ is all that counts the short runs are as good as a last one, at any moment. Fact
 that loss has long been flat, so most of it where the exam counts too."""
 KILLS = ("non_finite", "divergence", "worse_than_start")
 """Symptoms that end a short run: what is left of it would say nothing."""
+KNOBS = ("learning_rate", "num_train_epochs", "lr_scheduler_type", "decay_share", "average_share", "lora_rank")
+"""What short runs change of the plan."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ class Scouting:
 def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple[Change, ...]:
     """The knobs of rate, length and rank in which two recipes differ."""
     changes, settled = [], f"{why}; held, and the mean of the last {after.average_share:.0%} of weights is kept"
-    for key in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "average_share", "lora_rank"):
+    for key in KNOBS:
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
             factor = None if isinstance(new, str) or not old else new / old

@@ -16,7 +16,7 @@ from typing import Any
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import loss_named
-from tunewright.curve.printouts import BAR, SUFFIXES, head_of, without_colours
+from tunewright.curve.printouts import BAR, SUFFIXES, head_of, with_failure, without_colours
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 
@@ -48,14 +48,15 @@ def matches(path: Path) -> bool:
 
 def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The curve of the lines. Raises DataError when none has a loss."""
-    rows = list(rows_of(read_text(path)))
+    text = read_text(path)
+    rows = list(rows_of(text))
     if not rows:
         raise DataError(f"{path}: no line with a loss in it (such as step 10/100 loss: 1.25)")
     collected = Collector(columns)
     total = _number(rows, collected.notes)
     for row in rows:
         collected.add({name: value for name, value in row.items() if name != "of"})
-    return [collected.curve("printed", path, total_steps=total)]
+    return [with_failure(collected.curve("printed", path, total_steps=total), text)]
 
 
 def rows_of(text: str) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,8 @@ r"""What a trainer printed: rows such as ``{'loss': 1.2, 'learning_rate': 2e-05,
 
 Newer Trainers print numbers as texts ("{'loss': '1.2'"). The rows carry no step. With the progress bar in the same
 file the bar drawn after a row tells it ("12/395"), because printing a row redraws the bar. Without a bar the closing
-row tells the number of steps (run time x steps per second) and rows are spread evenly; else rows are counted, which is
-said. Colour codes, carriage returns and any other text are passed over.
+row tells the number of steps, see :mod:`tunewright.curve.readers.reckoned`; else rows are counted, which is said.
+Colour codes, carriage returns and any other text are passed over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from tunewright.curve.banner import with_stated
 from tunewright.curve.collect import Collector, Columns
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import columns_of, to_float
-from tunewright.curve.printouts import BAR, LOOKED_AT, SUFFIXES, without_colours
+from tunewright.curve.printouts import BAR, LOOKED_AT, SUFFIXES, with_failure, without_colours
+from tunewright.curve.readers.reckoned import Closings, Rows, by_closing, is_train
 from tunewright.schema.curve import Curve
 from tunewright.schema.errors import DataError
 
@@ -50,32 +51,32 @@ def has_printed_rows(path: Path) -> bool:
 def read(path: Path, columns: Columns | None = None) -> list[Curve]:
     """The curve of the printed rows. Raises DataError when there are none."""
     text = read_text(path)
-    rows, bars, closing = scan(text, columns)
+    rows, bars, closings = scan(text, columns)
     if not rows:
         raise DataError(f"{path}: no printed row with a loss in it (such as {{'loss': 1.2, 'epoch': 0.1}})")
     collected = Collector(columns)
-    total = _number_rows(rows, bars, closing, collected.notes)
+    total = _number_rows(rows, bars, closings, collected.notes)
     for row in rows:
         collected.add(row)
-    return [with_stated(collected.curve("printed", path, total_steps=total), text)]
+    return [with_failure(with_stated(collected.curve("printed", path, total_steps=total), text), text)]
 
 
-def scan(text: str, columns: Columns | None = None) -> tuple[list[dict[str, Any]], list[Bars], dict[str, Any]]:
-    """(the rows, the bars drawn after each, the Trainer's closing row or {})."""
+def scan(text: str, columns: Columns | None = None) -> tuple[Rows, list[Bars], Closings]:
+    """(the rows, the bars drawn after each, the Trainer's closing rows)."""
     text = without_colours(text)
-    rows: list[dict[str, Any]] = []
+    rows: Rows = []
     bars: list[Bars] = []
-    closing: dict[str, Any] = {}
+    closings: list[tuple[int, dict[str, Any]]] = []
     ends = [found for found in _ROW.finditer(text) if "'" in found.group() or '"' in found.group()]
     for place, found in enumerate(ends):
         row = {key: a or b or bare.strip() for key, a, b, bare in _PAIR.findall(found.group())}
         if "train_runtime" in row:
-            closing = row
+            closings.append((len(rows), row))
         elif _has_metric(row, columns):
             rows.append(row)
             until = ends[place + 1].start() if place + 1 < len(ends) else len(text)
             bars.append([(int(n), int(total)) for n, total in BAR.findall(text[found.end() : until])])
-    return rows, bars, closing
+    return rows, bars, closings
 
 
 def _has_metric(row: dict[str, Any], columns: Columns | None) -> bool:
@@ -84,11 +85,7 @@ def _has_metric(row: dict[str, Any], columns: Columns | None) -> bool:
     return any(to_float(row.get(name)) is not None for name in names)
 
 
-def _is_train(row: dict[str, Any]) -> bool:
-    return "loss" in columns_of(frozenset(row))
-
-
-def _number_rows(rows: list[dict[str, Any]], bars: list[Bars], closing: dict[str, Any], notes: list[str]) -> int | None:
+def _number_rows(rows: Rows, bars: list[Bars], closings: Closings, notes: list[str]) -> int | None:
     """Give every row a step where it can be told; returns the total of steps when known."""
     if any("step" in columns_of(frozenset(row)) for row in rows):
         return None
@@ -97,7 +94,7 @@ def _number_rows(rows: list[dict[str, Any]], bars: list[Bars], closing: dict[str
         _by_bar(rows, bars, total)
         notes.append("steps are those of the progress bar")
         return total
-    every, total = _by_closing(rows, closing)
+    every, total = by_closing(rows, closings)
     if every is None:
         notes.append("no steps in the output: printed rows are counted, a row may stand for several steps")
         return None
@@ -105,34 +102,18 @@ def _number_rows(rows: list[dict[str, Any]], bars: list[Bars], closing: dict[str
     return total
 
 
-def _bar_total(rows: list[dict[str, Any]], bars: list[Bars]) -> int | None:
+def _bar_total(rows: Rows, bars: list[Bars]) -> int | None:
     """The length of the training bar: the total most often drawn first after a training row."""
-    firsts = Counter(drawn[0][1] for row, drawn in zip(rows, bars, strict=True) if drawn and _is_train(row))
+    firsts = Counter(drawn[0][1] for row, drawn in zip(rows, bars, strict=True) if drawn and is_train(row))
     best = firsts.most_common(1)
-    trained = sum(_is_train(row) for row in rows)
+    trained = sum(is_train(row) for row in rows)
     return best[0][0] if best and best[0][1] >= 0.5 * trained else None
 
 
-def _by_bar(rows: list[dict[str, Any]], bars: list[Bars], total: int) -> None:
+def _by_bar(rows: Rows, bars: list[Bars], total: int) -> None:
     """The bar after a row tells its step; a row without one (the file was cut, or two rows of a step) has the last."""
     step: int | None = None
     for row, drawn in zip(rows, bars, strict=True):
         own = [n for n, of in drawn if of == total]
         step = own[0] if own else step
         row["step"] = step if step is not None else 0
-
-
-def _by_closing(rows: list[dict[str, Any]], closing: dict[str, Any]) -> tuple[int | None, int | None]:
-    """(steps a row, steps in all) from run time x steps per second, when that is a whole number of steps a row."""
-    seconds, speed = to_float(closing.get("train_runtime")), to_float(closing.get("train_steps_per_second"))
-    count = sum(_is_train(row) for row in rows)
-    if not seconds or not speed or not count:
-        return None, None
-    every = round(seconds * speed / count)
-    if every < 1 or abs(seconds * speed / count - every) > 0.1 * every:
-        return None, None
-    step = 0
-    for row in rows:
-        step += every if _is_train(row) else 0
-        row["step"] = step
-    return every, step

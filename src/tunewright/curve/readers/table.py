@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunewright.curve.cells import by_epoch, delimiter_of, with_point
-from tunewright.curve.collect import Collector, Columns
+from tunewright.curve.collect import Collector, Columns, nothing_yet
 from tunewright.curve.json_text import read_text
 from tunewright.curve.names import names_loss, place
 from tunewright.schema.curve import Curve
@@ -38,7 +38,7 @@ def read(path: Path, columns: Columns | None = None) -> list[Curve]:
         raise DataError(f"{path}: empty, expected a header line such as step,loss")
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) == 1:
-        raise DataError(f"{path}: a header and no rows yet", hint=f"tunewright watch {path}")
+        raise nothing_yet(path, "a header and no rows yet")
     delimiter = delimiter_of(lines[0])
     header = _split(lines[0], delimiter)
     runs = _runs(header)

@@ -18,11 +18,11 @@ _CAUSES = ("learning rate too high", "no or too short a warm-up", "numbers overf
 def detect(view: View) -> Answer:
     """Closing level against the lowest block median: D = end / lowest - 1.
 
-    Fires when D > 20 %, z > 6, a fifth of the progress is lost, and the level was crossed at most 3 times (more is
-    oscillation). Where validation surely rose by 20 % as well, at every evaluation since its lowest, z > 3 is enough
-    and crossings are noise: the lowest of many blocks is low by luck, but not on both. Abstains when validation did
-    not follow: then the order of the data explains the rise. Also fires on a blow-up that coarse logging hides: an
-    evaluation at 1.5 times the untouched model or more, never made good.
+    Fires when D > 20 %, z > 6, a fifth of the progress is lost, and the level was crossed, by more than a block's
+    error, at most 3 times (more is oscillation). Where validation surely rose by 20 % as well, at every evaluation
+    since its lowest, z > 3 is enough and crossings are noise: the lowest of many blocks is low by luck, but not on
+    both. Abstains when validation did not follow: then the order of the data explains the rise. Also fires on a
+    blow-up that coarse logging hides: an evaluation at 1.5 times the untouched model or more, never made good.
     """
     blown_up = _blow_up(view)
     return blown_up if blown_up is not None or not view.enough else _late_rise(view)
@@ -59,7 +59,7 @@ def _late_rise(view: View) -> Answer:
     z_needed = th.DETECTABLE_Z if confirmed else th.DIVERGED_Z
     if rise <= math.log1p(th.DIVERGED.value) or rise <= z_needed.value * error:
         return None
-    wavers = not confirmed and _crossings(blocks, float(blocks[low]) + rise / 2) > _MOST
+    wavers = not confirmed and _crossings(blocks, float(blocks[low]) + rise / 2, error) > _MOST
     if lost < th.DIVERGED_LOST.value or wavers:
         return None
     if math.exp(end) < th.SMALL_LOSS.value:
@@ -94,8 +94,11 @@ def _lost_progress(blocks: st.Floats, end: float) -> float:
     return (math.exp(end) - lowest) / max(top - lowest, 1e-12)
 
 
-def _crossings(blocks: st.Floats, level: float) -> int:
-    return int(np.sum(np.diff(blocks > level)))
+def _crossings(blocks: st.Floats, level: float, error: float) -> int:
+    """How often the blocks went from one side of ``level`` to the other; within ``error`` of it they stay where they
+    were, or a noisy rise through the level counts as many."""
+    clear = blocks[np.abs(blocks - level) > error]
+    return int(np.sum(np.diff(clear > level)))
 
 
 def _validation_rose(view: View) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunewright.doctor import thresholds as th
-from tunewright.doctor.detectors.base import Answer, found
+from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 
 
@@ -21,6 +21,7 @@ def detect(view: View) -> Answer:
     peak, last = float(rate.values.max()), float(rate.values[-1])
     if peak <= 0 or last <= 0.5 * peak:
         return None
-    why = f"the learning rate ended at {last:.2g} of a peak of {peak:.2g}: a decay at the end usually gains a little"
+    level = f"{percent(last / peak)} of its peak {peak:.2g}"
+    why = f"the learning rate was at {level} at the end: a decay usually gains a little"
     evidence = {"final": last, "peak": peak, "epochs": view.epochs}
     return found("lr_constant", (int(rate.steps[0]), int(rate.steps[-1])), why, evidence, ("a constant schedule",))

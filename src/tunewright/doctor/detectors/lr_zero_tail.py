@@ -8,13 +8,20 @@ from tunewright.doctor import thresholds as th
 from tunewright.doctor.detectors.base import Answer, found, percent
 from tunewright.doctor.view import View
 
+_FEWEST = 2
+
 
 def detect(view: View) -> Answer:
-    """Fires when more than the last 15 % of the run were below 1 % of the peak learning rate."""
+    """Fires when more than the last 15 % of the run were below 1 % of the peak learning rate.
+
+    One point is not enough: every schedule that ends at 0 is there at its last step, a fifth of a run of five.
+    """
     rate = view.rate
     if len(rate) < th.FEWEST_RATES.value or float(rate.values.max()) <= 0:
         return None
     alive = np.flatnonzero(rate.values >= th.ZERO_LR.value * rate.values.max())
+    if len(rate) - 1 - alive[-1] < _FEWEST:
+        return None
     # a coarse log does not say when within the interval it reached zero: the later end counts
     since = int(rate.steps[min(alive[-1] + 1, len(rate) - 1)]) if view.every > 1 else int(rate.steps[alive[-1]])
     share = (int(rate.steps[-1]) - since) / max(int(rate.steps[-1]), 1)

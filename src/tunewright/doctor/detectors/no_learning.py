@@ -35,19 +35,12 @@ def detect(view: View) -> Answer:
     fall = view.level(0, first) - view.level(-last, len(view.y))
     if fall >= th.DETECTABLE_Z.value * error and -st.relative(-fall) > th.LEARNED_EVAL.value:
         return None
-    least = float(f"{th.DETECTABLE_Z.value * error:.3g}")
     by_validation = _by_validation(view)  # evaluations share their rows: where batches vary too much, they decide
     if by_validation is not None and error > th.LEARNED_SE.value / 2:
         return by_validation
-    if error > th.LEARNED_SE.value or view.noise > th.NOISIEST.value:
-        return Abstention("no_learning", f"the loss of one point varies by {percent(view.noise)}", least)
-    judged = _eval_gain(view) is not None
-    if not judged and -st.relative(-(fall + 2 * error)) > th.LEARNED.value:
-        return Abstention("no_learning", "the change of the loss is within its noise", least)
-    opening = int(view.loss.steps[first - 1])
-    if opening > max(th.START_STEPS.value, view.warmup_end) and not judged:
-        because = f"the first {first} logged points already reach to step {opening}: an early fall would not show"
-        return Abstention("no_learning", because, least)
+    unsure = _unsure(view, fall, error, first)
+    if unsure is not None:
+        return unsure
     evidence = {
         "first_level": math.exp(view.level(0, first)),
         "final_level": math.exp(view.level(-last, len(view.y))),
@@ -57,6 +50,22 @@ def detect(view: View) -> Answer:
     }
     why = f"the training loss changed by {percent(-st.relative(-fall))} in {view.last_step} steps, not beyond its noise"
     return found("no_learning", view.steps, why, evidence, _CAUSES)
+
+
+def _unsure(view: View, fall: float, error: float, first: int) -> Abstention | None:
+    """Why the training loss cannot tell: too noisy a log, too small a change, or one that begins too late."""
+    least = float(f"{th.DETECTABLE_Z.value * error:.3g}")
+    if error > th.LEARNED_SE.value or view.noise > th.NOISIEST.value:
+        return Abstention("no_learning", f"the loss of one point varies by {percent(view.noise)}", least)
+    if _eval_gain(view) is not None:  # validation says the same
+        return None
+    if -st.relative(-(fall + 2 * error)) > th.LEARNED.value:
+        return Abstention("no_learning", "the change of the loss is within its noise", least)
+    opening = int(view.loss.steps[first - 1])
+    if opening > max(th.START_STEPS.value, view.warmup_end):
+        because = f"the first {first} logged points already reach to step {opening}: an early fall would not show"
+        return Abstention("no_learning", because, least)
+    return None
 
 
 def _validation_learned(view: View) -> bool:

@@ -33,11 +33,12 @@ def masked_signature(view: View) -> str | None:
     """ "all" or "rows" when the bad points look like missing labels rather than broken weights, else None.
 
     A masked batch has no gradient: grad_norm 0 (or not logged) where the loss is 0 or NaN, and the loss of the
-    batches after it is normal. Broken weights never come back and have a NaN gradient.
+    batches after it is normal. Broken weights never come back and have a NaN gradient. None where the loss is no
+    likelihood of tokens: a preference trainer has no labels to miss.
     """
     bad = view.bad
     count = int(bad.sum())
-    if count < th.FEWEST_ZEROS.value:
+    if count < th.FEWEST_ZEROS.value or not view.nll:
         return None
     grads = [view.curve.grad_norm.at(int(step)) for step in view.curve.loss.steps[bad][:200]]
     logged = [grad for grad in grads if grad is not None]

@@ -12,7 +12,7 @@ def detect(view: View) -> Answer:
     """Fires on any negative loss, and on columns that only preference and reinforcement trainers write."""
     values = np.concatenate([view.curve.loss.values, view.curve.eval_loss.values])
     negative = values[np.isfinite(values) & (values < 0)]
-    if view.curve.objective == "nll" and not len(negative):
+    if view.nll:
         return None
     low = f"{len(negative)} logged losses are negative" if len(negative) else "the log has reward columns"
     evidence = {"negative": len(negative), "lowest": float(values[np.isfinite(values)].min(initial=np.inf))}

@@ -29,7 +29,10 @@ def detect(view: View) -> Answer:
     noise, whatever their second differences say. Abstains without evaluations or with a single one.
     """
     if len(view.evals) < 2:
-        return Abstention("overfit", "no validation loss to compare with" if not len(view.evals) else "one evaluation")
+        none = (
+            "no validation loss that is a number" if len(view.curve.eval_loss) else "no validation loss to compare with"
+        )
+        return Abstention("overfit", "one evaluation" if len(view.evals) else none)
     values, steps = view.evals.values, view.evals.steps
     best, last = view.best, len(view.evals) - 1
     rise = float(values[last]) / float(values[best]) - 1

@@ -13,7 +13,8 @@ def detect(view: View) -> Answer:
     if points >= th.FEWEST_LOSSES.value or evals >= th.FEWEST_EVALS.value:
         return None
     why = (
-        f"only {points} training points and {evals} evaluations: log every step and evaluate at step 0 "
+        f"only {points} training point{'s' * (points != 1)} and {evals} evaluation{'s' * (evals != 1)}: "
+        "log every step and evaluate at step 0 "
         f"(at least {int(th.FEWEST_LOSSES.value)} points or {int(th.FEWEST_EVALS.value)} evaluations are needed)"
     )
     return found("too_few_points", view.steps, why, {"points": points, "evals": evals})

@@ -70,11 +70,20 @@ def _by_validation(view: View) -> Answer:
         "never_flattened": starved > 0,
         "epoch_known": view.curve.steps_per_epoch is not None,
     }
+    lowest = "lowest" if end == float(values.min()) else "within noise of its lowest"
     why = (
-        f"validation loss is lowest at the end and fell {percent(fell)} over the last third of the run; "
-        f"a fit predicts about {percent(gain)} more from one more epoch"
+        f"validation loss is {lowest} at the end and fell {percent(fell)} over the last third of the run; "
+        f"a fit predicts about {percent(gain)} more from {_more_steps(view, last)}"
     )
     return found("underfit", (int(2 * last / 3), int(last)), why, evidence, _CAUSES)
+
+
+def _more_steps(view: View, last: float) -> str:
+    """What the predicted gain is of: an epoch, where the log tells how long one is and the run had one."""
+    per_epoch = view.curve.steps_per_epoch
+    if per_epoch is None:
+        return "half as many steps again"
+    return "one more epoch" if per_epoch <= last else "as many steps again"
 
 
 def _within_noise(view: View, fell: float) -> Abstention | None:

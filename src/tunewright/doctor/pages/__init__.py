@@ -17,9 +17,4 @@ class Page:
     thresholds: tuple[str, ...] = ()
 
 
-G0 = "LLM Fine-Tuning Guide: Understanding Training Parameters (2025-10)"
-G1 = "Understanding Key Hyperparameters When Fine-Tuning an LLM (genmind.ch, 2025-01)"
-G2 = "The Training Process"
-G3 = "Mastering Large Model Training: Practical Parameter Tuning"
 STUDY = "FAULT study (2026): synthetic curves, public logs and 30 runs with an injected fault"
-PLAYBOOK = "Deep Learning Tuning Playbook (Google, 2023)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.pages import G0, STUDY, Page
+from tunewright.doctor.pages import STUDY, Page
+from tunewright.schema.sources import G0
 
 _UNSEEN = "The loss curve looks normal: this is found by looking at the rows."
 

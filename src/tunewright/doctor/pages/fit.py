@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.pages import G2, G3, STUDY, Page
+from tunewright.doctor.pages import STUDY, Page
+from tunewright.schema.sources import G2, G3, LORA_WITHOUT_REGRET, PRECHELT
 
 PAGES = {
     "underfit": Page(
@@ -11,7 +12,7 @@ PAGES = {
         "2 % or more from another epoch; or the descent per unit of learning rate never flattened.",
         lookalikes="A decaying learning rate lowers the loss a little at the end of every run.",
         do="More epochs first, then learning rate (5e-5 -> 2e-4), then rank 4 -> 8 and alpha 8 -> 16.",
-        sources=(f"{G3}, 2.2", "LoRA Without Regret (Thinking Machines, 2025)", STUDY),
+        sources=(f"{G3}, 2.2", LORA_WITHOUT_REGRET, STUDY),
         thresholds=(
             "FEWEST_EVALS",
             "UNDERFIT_GAIN",
@@ -32,7 +33,7 @@ PAGES = {
         "A higher validation loss is not always a worse model: look at the exam.",
         do="Epochs down to the best one, then learning rate / 2, rank and alpha / 2, dropout 0.05-0.1, more data. "
         "best/ already holds the weights of the minimum.",
-        sources=(f"{G2}: overfitting", f"{G3}, 2.3", "Prechelt, Early Stopping - But When? (1998)", "LIMA (2023)"),
+        sources=(f"{G2}: overfitting", f"{G3}, 2.3", PRECHELT, "LIMA (2023)"),
         thresholds=(
             "OVERFIT_CLEAR",
             "LEAST_NATS",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.pages import G0, G1, G2, G3, PLAYBOOK, STUDY, Page
+from tunewright.doctor.pages import STUDY, Page
+from tunewright.schema.sources import G0, G1, G2, G3, PLAYBOOK
 
 PAGES = {
     "non_finite": Page(

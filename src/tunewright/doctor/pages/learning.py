@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.pages import G0, G2, G3, STUDY, Page
+from tunewright.doctor.pages import STUDY, Page
+from tunewright.schema.sources import G0, G2, G3
 
 PAGES = {
     "weights_not_updating": Page(

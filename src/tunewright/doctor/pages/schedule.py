@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tunewright.doctor.pages import G2, G3, STUDY, Page
+from tunewright.doctor.pages import STUDY, Page
+from tunewright.schema.sources import G2, G3
 
 PAGES = {
     "lr_zero_tail": Page(
         what="The learning rate was 0 for the last part of the run, which taught nothing.",
-        how="Below 1 % of the peak for more than the last 15 % of the steps.",
+        how="Below 1 % of the peak for more than the last 15 % of the steps, at two logged points or more.",
         lookalikes="Cosine is below 1 % for 6 % of a run, linear for 1 %.",
         do="Give the schedule the number of steps the run really has.",
         sources=(STUDY,),

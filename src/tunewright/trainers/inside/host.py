@@ -6,7 +6,8 @@ train : every row its Trainer logs becomes a line of ``events``, as it is logged
         when the process that gave the order is gone, the run ends after its step and saves a checkpoint.
 probe : nothing is trained. The rows as its Trainer would feed them, and their loss, become the file ``answer``.
 
-This file is read by interpreters without Tunewright: nothing is imported but the standard library and the tool.
+This file is read by interpreters without Tunewright: nothing is imported but the standard library and the tool. It is
+one file on purpose: a worker process that the tool starts anew reads it again, from another folder.
 """
 
 from __future__ import annotations
