@@ -160,6 +160,14 @@ def test_a_model_beside_itself_has_not_moved(tmp_path: Path) -> None:
     assert result.forgetting["nats_per_token"] is None
 
 
+def test_questions_longer_than_the_model_reads_are_said_to_be_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = write(tmp_path, SUITE + SUITE.replace("Which captain", "Which captain " * 2000))
+    assert command(["exam", "tiny", "--suite", suite]) == 0
+    assert "questions are longer than the model reads" in " ".join(capsys.readouterr().err.split())
+
+
 def test_tasks_of_the_harness_need_its_package(
     trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,4 +234,9 @@ def _answers(voice: Voice, questions: Sequence[Question], watch: Watch, what: st
             [question.turns for question in questions],
             on_progress=lambda done, total: watch.working(what, done, total),
         )
+    if answers.cut_prompts and voice.who != "tuned":  # the same tokenizer and context: once is enough
+        watch.say(
+            f"{answers.cut_prompts} of {len(questions)} questions are longer than the model reads and lost their "
+            "beginning: what is said to them counts little"
+        )
     return list(answers.texts), answers.tokens

@@ -188,7 +188,9 @@ def _from_table(path: Path, policy: Policy, data: str) -> dict[str, Any]:
     known: dict[str, Any] = {"num_train_epochs": last.epochs, "learning_rate": last.learning_rate}
     changed = {change.key: change.after for change in found.prescription.changes if change.after is not None}
     answer = _answer(found.prescription, found.options, {})
-    return {**answer, "recipe": {**known, **found.settings, **changed}, "rows": found.rows, "verdicts": verdicts}
+    expects = {"expects": found.expects} if found.expects else {}
+    recipe = {**known, **found.settings, **changed}
+    return {**answer, "recipe": recipe, "rows": found.rows, "verdicts": verdicts, **expects}
 
 
 def _answer(prescription: Prescription, options: Any, settings: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,9 @@ def survey_text(reports: Sequence[Report], pairs: Sequence[str] = ()) -> str:
 
 def _overview_line(report: Report) -> str:
     diagnosis = report.diagnosis
-    said = [finding.symptom for finding in diagnosis.findings] or [diagnosis.leaves_open or "no findings"]
+    said = [finding.symptom for finding in diagnosis.findings]
+    said += [f"broke off, {one_line(report.curve.failure)}"] if report.curve.failure else []
+    said = said or [diagnosis.leaves_open or "no findings"]
     return f"  {diagnosis.health:<8} {one_line(diagnosis.source.path)}: {', '.join(said)}"
 
 
@@ -127,6 +129,7 @@ def next_text(answer: Mapping[str, Any]) -> str:
     for option in answer["options"]:
         mark = "recommended" if option.recommended else "possible"
         lines += hanging(f"{mark}: {option.name}: ", option.arithmetic, width())
+    lines += hanging("expected: ", answer["expects"], width()) if answer.get("expects") else []
     lines += [f"next: tunewright train {answer['written']}"] if answer.get("written") else []
     lines += hanging("note: ", answer["note"], width()) if answer.get("note") else []
     return "\n".join(lines)

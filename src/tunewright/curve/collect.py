@@ -186,6 +186,7 @@ class Collector:
             replaced=self._points["loss"].series(~kept["loss"]),
             notes=tuple(self.notes),
             probed=(),
+            failure="",
         )
 
     def _check_columns(self, path: Path | str) -> None:

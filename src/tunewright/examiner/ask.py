@@ -175,14 +175,19 @@ def prompt_ids(tokenizer: Any, prompt: Prompt) -> list[int]:
     """The tokens a model is given for a prompt. Raises DataError when the chat template refuses its turns."""
     turns = _turns(prompt)
     if not tokenizer.chat_template:
-        plain = list(tokenizer("\n".join(turn["content"] for turn in turns))["input_ids"])
+        plain = list(tokenizer("\n".join(turn["content"] for turn in turns), verbose=False)["input_ids"])
         # Some tokenizers end every text; a model that is to go on must not see that.
         while plain and plain[-1] == tokenizer.eos_token_id:
             plain.pop()
         return _never_empty(plain, tokenizer)
     try:
         rendered = tokenizer.apply_chat_template(
-            turns, tokenize=True, add_generation_prompt=True, return_dict=False, **NO_THINKING
+            turns,
+            tokenize=True,
+            add_generation_prompt=True,
+            return_dict=False,
+            tokenizer_kwargs={"verbose": False},  # what is too long is cut here, and told
+            **NO_THINKING,
         )
     except TemplateError as error:
         asked = turns[-1]["content"][:60] if turns else ""
