@@ -36,6 +36,7 @@ def table(tmp_path: Path) -> str:
 
 def test_the_guides_three_runs_give_the_guides_corrected_run(table: str) -> None:
     answer = next_recipe(table=table, policy="guide")
+    assert "0.2-0.4" in answer["expects"]
     assert [verdict["word"] for verdict in answer["verdicts"]] == ["okay", "overfit", "underfit"]
     assert answer["recipe"]["num_train_epochs"] == 7
     assert answer["recipe"]["learning_rate"] == pytest.approx(1e-4)
@@ -45,6 +46,7 @@ def test_the_guides_three_runs_give_the_guides_corrected_run(table: str) -> None
 
 def test_the_evidence_policy_takes_epochs_first_and_says_why_they_differ(table: str) -> None:
     answer = next_recipe(table=table)
+    assert "expects" not in answer  # the guide's figure, and not this policy's
     assert answer["recipe"]["num_train_epochs"] == 7
     assert answer["recipe"]["learning_rate"] == pytest.approx(8e-5)
     assert any("recommends C" in voice for voice in answer["prescription"].disagreements)
