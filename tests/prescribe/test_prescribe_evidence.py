@@ -96,6 +96,13 @@ def test_a_calm_run_that_ends_at_random_guessing_is_not_kept():
     assert prescribe(case("prefix_log", loss=8.4, made=curve(lambda step: 8.4 + 0.2 / step))).keep
 
 
+@pytest.mark.parametrize(("times", "kept"), [(1 / 3, True), (1.0, True), (5.0, True), (1 / 30, False), (30.0, False)])
+def test_a_rate_that_is_known_to_be_no_slip_makes_a_high_loss_the_rows_own(times, kept):
+    made = curve(lambda step: 8.4 + 0.2 / step)
+    config = {**GUIDE_CONFIG, "learning_rate": times * 5e-4}
+    assert prescribe(case(loss=8.4, made=made, config=config, usual={"learning_rate": 5e-4})).keep is kept
+
+
 def test_a_log_that_stops_after_its_lowest_evaluation_may_have_been_stopped():
     falling_still, turned = (prescribe(case("prefix_log", made=curve(line))) for line in (lambda s: 1 + 9 / s, turning))
     assert "let the run finish" in falling_still.why

@@ -57,7 +57,7 @@ class Case:
         if known is None and key == "learning_rate":
             return self._peak_learning_rate()
         if known is None and key == "num_train_epochs" == self.duration_key:
-            return self._epochs_of_the_curve()
+            return self.epochs_of_the_curve
         return known
 
     def probed(self, probe: str) -> ProbeAnswer | None:
@@ -82,7 +82,9 @@ class Case:
         peak = float(rates.max()) if len(rates) else 0.0
         return as_set(peak) if peak > 0 else None
 
-    def _epochs_of_the_curve(self) -> float | None:
+    @property
+    def epochs_of_the_curve(self) -> float | None:
+        """Epochs that the curve's own steps come to, whatever the recipe says; None where an epoch's are not known."""
         if self.curve is None or not self.curve.steps_per_epoch or self.total_steps <= 0:
             return None
         return whole_tenths(self.total_steps / self.curve.steps_per_epoch)
@@ -105,7 +107,7 @@ class Case:
     def epochs(self) -> float | None:
         """Epochs run: the recipe's, or those the curve spans; None if neither is known."""
         ruling = self.duration_key == "num_train_epochs"
-        return self.number("num_train_epochs") if ruling else self._epochs_of_the_curve()
+        return self.number("num_train_epochs") if ruling else self.epochs_of_the_curve
 
     @property
     def total_steps(self) -> int:

@@ -18,6 +18,8 @@ STUCK = ("no_learning", "weights_not_updating")
 FAR_BELOW, FAR_ABOVE, FAR_ABOVE_FULL = 3.0, 5.0, 10.0
 """Times: a learning rate this far from the planned one is itself the suspect. Plans start low, above all those of full
 fine-tuning, so more is asked of one above."""
+SLIP = 10.0
+"""Times the planned rate, or below it; twice that above the plan of a full fine-tuning, which starts low."""
 PLAN_REACH = 2.0  # times: a plan brackets its learning rate by this factor
 CALM_RISE = 1.3  # a training loss that was never this many times its own lowest before it broke had not diverged
 LONG_CALM = 0.5  # share of the run, well past any warm-up
@@ -72,6 +74,11 @@ def rate_far_above(case: Case, share: float = 1.0) -> bool:
     return times is not None and times > far * share
 
 
+def rate_by_mistake(case: Case) -> bool:
+    """Whether the learning rate is known to lie so far from the planned one that it must be a slip."""
+    return rate_far_below(case, SLIP) or rate_far_above(case, SLIP / FAR_ABOVE)
+
+
 def bears_its_rate(case: Case) -> bool:
     """Whether every evaluation is lower than the one before, the untouched model's included, and nothing swung or
     jumped: then no step was too large, whatever rate was planned. False where too few were made to tell."""
@@ -99,8 +106,11 @@ def untold_learning(case: Case) -> str:
 
 
 def _as_if_guessing(case: Case) -> str:
-    """A finished run whose final training loss is in the first guide's band "random guessing"; "" otherwise."""
+    """A finished run whose final training loss is in the first guide's band "random guessing"; "" otherwise, and where
+    its learning rate is known and no slip: then its rows are hard."""
     loss = case.final_loss
+    if case.times_usual("learning_rate") is not None and not rate_by_mistake(case):
+        return ""
     band = None if loss is None or case.has("prefix_log") else interpretation(loss)
     if band is None or band.name != "no_idea":
         return ""

@@ -7,13 +7,14 @@ from typing import Any
 
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.evidence.usual import back_to_usual, fewer_rows_a_step, more_rows_a_step, planned_epochs
-from tunewright.prescribe.fit import fit_log_steps, least_gain
+from tunewright.prescribe.fit import LogFit, fit_log_steps, least_gain, longer_run
 from tunewright.prescribe.guide.bands import SWEET_LOW, Band, band_of
 from tunewright.prescribe.guide.final_loss import tree_rungs
 from tunewright.prescribe.rule import Move, Rule, Rung
 from tunewright.prescribe.sources import G0, LORA_WITHOUT_REGRET
 from tunewright.prescribe.symptoms import UNSTABLE, bears_its_rate, rate_far_above, rate_far_below
 from tunewright.prescribe.values import is_number, show
+from tunewright.schema.prescription import Range
 
 UNFITTED_FACTOR = 1.5  # with nothing to fit: the guides' smaller step up
 STEEP_GAIN = 0.1  # expected of one more epoch, a share of the loss: then twice the run is too little
@@ -99,15 +100,29 @@ def _longer(case: Case, says: str, gain_one_more: Any) -> Rung:
         return Rung("epochs", says + promised, (Move("duration", end / total),))
     while end + stretch <= 2.001 * total and fit.gain(end, end + stretch) > least:
         end += stretch
-    predicted = fit.at(end)
+    predicted = expected_of_longer(case, fit, gain_one_more, end)
     if predicted.middle <= 0:  # so steep that the straight line reaches 0: no promise
         return Rung("epochs", says + promised, (Move("duration", end / total),))
     says = (
         f"{says}; {show(fit.a)} {'-' if fit.b < 0 else '+'} {show(abs(fit.b))} ln(step), fitted to the last {fit.n} "
-        f"evaluations, gives {show(predicted.middle)} ({show(predicted.low)}-{show(predicted.high)}) "
-        f"at step {round(end)}"
+        f"evaluations, gives {show(fit.at(end).middle)} at step {round(end)}"
     )
     return Rung("epochs", says, (Move("duration", end / total, predicted=predicted),))
+
+
+def expected_of_longer(case: Case, fit: LogFit, gain_one_more: Any, end: float) -> Range:
+    """What the same run at a length of ``end`` steps is expected to give: the more cautious of the fit and of the
+    doctor's gain of one more epoch, where there is one.
+
+    Losses are straight in the logarithm of the steps, so the logarithm of what is left goes with that of the length.
+    """
+    last = case.last_eval or 0.0
+    if not is_number(gain_one_more) or not 0 <= gain_one_more < 1:
+        return longer_run(fit, last, None, end)
+    epochs = case.epochs_of_the_curve
+    one_more = 1 + (1 / max(1.0, epochs) if epochs else 0.5)
+    left = math.log1p(-gain_one_more) * math.log(end / case.total_steps) / math.log(one_more)
+    return longer_run(fit, last, last * math.exp(left), end)
 
 
 def _stretch_share(epochs: float | None) -> float:
@@ -127,8 +142,9 @@ UNDERFIT = Rule(
         "rank of 1 or 2 goes to 16, rows a step to the planned ones where they leave under 100 steps, or to eight "
         "where they are under four, with epochs for as many steps and an LR that goes with the rows' fourth root; "
         "then the planned epochs for a steep run of less than half of them, also where some rows were never seen; then "
-        "more epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2; x1.5 without a "
-        "fit; if that was tried, LR x2, then rank x2, alpha unchanged"
+        "more epochs while a further stretch gains more than 2 x noise and 1 % of the loss, at most x2, promised from "
+        "no gain to twice the more cautious of the fit and of the doctor's estimate; x1.5 without a fit; if that was "
+        "tried, LR x2, then rank x2, alpha unchanged"
     ),
     ask=_underfit,
 )

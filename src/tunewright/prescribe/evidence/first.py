@@ -7,10 +7,7 @@ from tunewright.prescribe.data_faults import clouds_only, data_moves
 from tunewright.prescribe.evidence.usual import back_to_usual
 from tunewright.prescribe.rule import Move, Rule, Rung
 from tunewright.prescribe.sources import G0, G3
-from tunewright.prescribe.symptoms import FAR_ABOVE, rate_far_above, rate_far_below
-
-SLIP = 10.0
-"""Times the planned rate, or below it; twice that above the plan of a full fine-tuning, which starts low."""
+from tunewright.prescribe.symptoms import rate_by_mistake
 
 
 def _data(case: Case) -> tuple[Rung, ...]:
@@ -18,15 +15,10 @@ def _data(case: Case) -> tuple[Rung, ...]:
     if not moves:
         return ()
     says = "a fault of the data comes first: any knob would be tuned to the fault"
-    if clouds_only(case) or not _rate_by_mistake(case):
+    if clouds_only(case) or not rate_by_mistake(case):
         return (Rung("data", says, moves),)
     says = f"{says}; the LR is put right with it, as no curve is needed to see that one"
     return back_to_usual(case, says, *moves)
-
-
-def _rate_by_mistake(case: Case) -> bool:
-    """Whether the learning rate is so far from the planned one that it must be a slip, whatever the curve shows."""
-    return rate_far_below(case, SLIP) or rate_far_above(case, SLIP / FAR_ABOVE)
 
 
 DATA = Rule(
