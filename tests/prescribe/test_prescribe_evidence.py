@@ -257,6 +257,11 @@ def test_out_of_memory_keeps_the_effective_batch():
     assert after == {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 4}
 
 
+def test_out_of_memory_at_a_batch_nobody_knows_halves_it():
+    factors = {c.key: c.factor for c in prescribe(case(out_of_memory=True, config={})).changes}
+    assert factors == {"per_device_train_batch_size": 0.5, "gradient_accumulation_steps": 2.0}
+
+
 def test_warm_up_too_long_is_shortened():
     config = {**GUIDE_CONFIG, "warmup_ratio": 0.6}
     assert one(prescribe(case("warmup_too_long", config=config))).after == 0.05

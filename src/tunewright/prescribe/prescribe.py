@@ -191,11 +191,7 @@ def _broke_off(case: Case) -> str:
     curve = case.curve
     if curve is None or not curve.failure or (curve.total_steps is not None and not case.has("prefix_log")):
         return ""
-    room = (
-        "; to go on with less memory: per_device_train_batch_size / 2 and gradient_accumulation_steps x 2, which train "
-        "the same"
-    )
-    return f"the run broke off with an error its curve does not explain: {curve.failure}{room * case.out_of_memory}"
+    return f"the run broke off with an error its curve does not explain: {curve.failure}"
 
 
 def _disagreements(

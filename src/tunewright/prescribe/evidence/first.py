@@ -37,8 +37,13 @@ DATA = Rule(
 
 def _memory(case: Case) -> tuple[Rung, ...]:
     batch = int(case.number("per_device_train_batch_size") or 0)
-    if not case.out_of_memory or batch <= 1:
+    if not case.out_of_memory or batch == 1:
         return ()
+    if not batch:
+        halved = (Move("per_device_train_batch_size", 0.5), Move("gradient_accumulation_steps", 2.0))
+        return (
+            Rung("half the batch", "out of memory: half the rows at a time, twice as often, train the same", halved),
+        )
     total = batch * int(case.number("gradient_accumulation_steps") or 1)
     smaller = next(size for size in range(max(1, batch // 2), 0, -1) if total % size == 0)
     sizes = dict.fromkeys((smaller, 1))
@@ -60,7 +65,10 @@ MEMORY = Rule(
     family="memory",
     source=G0,
     says="out of memory: a smaller batch and more accumulation, the effective batch unchanged",
-    generalises="the largest batch up to half the old one that divides the effective batch, then batch 1",
+    generalises=(
+        "the largest batch up to half the old one that divides the effective batch, then batch 1; half of one that is "
+        "not known"
+    ),
     ask=_memory,
     before={"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1},
     after={"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},

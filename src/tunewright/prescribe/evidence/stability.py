@@ -30,15 +30,15 @@ SHRINKS = 1e-2
 """LR x weight decay: the share of every weight that one step takes away; 0.01 leaves 37 % after 100 steps."""
 
 
-def _more_warmup(case: Case) -> tuple[Move, ...]:
+def _more_warmup(case: Case, why: str = "") -> tuple[Move, ...]:
     """Twice the warm-up up to a fifth of the run; 5 % where there is none; a factor where it is not known."""
     warmup = case.number(case.warmup_key)
     if warmup and (case.warmup_key == "warmup_steps" or warmup < MOST_WARMUP_SHARE):
         limit = 2.0 if case.warmup_key == "warmup_steps" else min(2.0, MOST_WARMUP_SHARE / warmup)
-        return (Move("warmup", limit),)
+        return (Move("warmup", limit, why=why),)
     if warmup:
         return ()
-    return (Move("warmup_ratio", to=WARMUP_SHARE),) if case.knows_warmup else (Move("warmup", 2.0),)
+    return (Move("warmup_ratio", to=WARMUP_SHARE, why=why) if case.knows_warmup else Move("warmup", 2.0, why=why),)
 
 
 def _numbers(case: Case) -> tuple[Rung, ...]:
@@ -90,7 +90,7 @@ def _blow_up(case: Case) -> tuple[Rung, ...]:
     early = blew_up_early(case, finding) and not case.usual
     says = f"{finding.symptom.replace('_', ' ')} ({finding.why})"
     where = "within the first 5 % of the steps: LR / 10" if early else "after the first 5 % of the steps: LR / 3"
-    warmup = _more_warmup(case)
+    warmup = _more_warmup(case, f"{says}: a longer way up to the peak too, as the first steps are the riskiest")
     if rate_as_planned(case):
         says, where = f"{says}; the LR is no higher than where such runs start: look at the rows first", "else LR / 3"
         third = Rung("LR / 3", f"{says}, {where}", (*_look_at_rows(says), Move("learning_rate", 1 / 3), *warmup))
