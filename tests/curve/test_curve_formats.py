@@ -242,7 +242,7 @@ def test_output_that_ends_in_an_error_says_so_and_is_not_kept(tmp_path):
     assert report.curve.failure.startswith("torch.OutOfMemoryError: CUDA out of memory")
     assert report.curve.notes[-1].startswith("the output ends in an error: torch.OutOfMemoryError")
     assert not report.prescription.keep
-    assert "per_device_train_batch_size / 2" in report.prescription.why
+    assert "per_device_train_batch_size x 0.5" in report.prescription.why
     assert "let the run finish" not in report.prescription.why
     file.write_text(f"{BROKEN}\n{rows.removesuffix(BROKEN)}")  # caught, and the run went on
     (report,) = diagnose(file)
