@@ -222,9 +222,26 @@ def test_nan_after_a_rise_is_the_learning_rate(rate):
     assert changed["learning_rate"] < rate / 2
 
 
-def test_nan_in_the_first_steps_leaves_nothing_to_call_calm():
-    changed = values(prescribe(asked(finding("non_finite", (3, 100)), made=nan_after(3), precision="fp16")))
-    assert "precision" not in changed
+@pytest.mark.parametrize(("times", "precision", "key"), [
+    (1, "fp16", "precision"), (10, "fp16", "learning_rate"), (1, "bf16", "learning_rate"),
+])  # fmt: skip
+def test_nan_in_the_first_steps_is_the_format_where_the_rate_is_planned(times, precision, key):
+    given = asked(finding("non_finite", (3, 100)), made=nan_after(3), rate=times * PLANNED, precision=precision)
+    assert next(iter(values(prescribe(given)))) == key
+
+
+def test_swings_that_a_steady_rate_explains_decay_at_the_same_length():
+    swinging = curve(lambda step: 0.4 + 0.05 * (-1) ** (step // 10), evals=range(10, 101, 10))
+    given = asked("oscillation", "lr_constant", made=swinging, lr_scheduler_type="constant")
+    assert values(prescribe(given)) == {"lr_scheduler_type": "cosine"}
+
+
+def test_a_scale_that_no_sum_over_batches_makes_sends_to_the_answers_too():
+    off = finding("scale_mismatch", (1, 100), factor=5.0)
+    looks = {times: [change.key for change in prescribe(asked(off, gradient_accumulation_steps=times)).changes]
+             for times in (1, 5)}  # fmt: skip
+    assert looks[1][:2] == ["gradient_accumulation_steps", "data"]
+    assert "data" not in looks[5]
 
 
 def test_a_run_without_clipping_gets_it_with_the_planned_rate():

@@ -11,8 +11,11 @@ import numpy as np
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.rule import FAMILIES, Family, Move
 from tunewright.prescribe.symptoms import of_validation_alone, rate_far_above
+from tunewright.prescribe.values import is_number
 from tunewright.schema.finding import Finding
 
+NEAR_FACTOR = 0.25
+"""Share by which a factor may miss the batches of a step and still be their number."""
 UNLIKE = 2.0
 """Times the loss of the first steps, before anything was learned."""
 
@@ -70,8 +73,25 @@ def _leaves_open(finding: Finding) -> tuple[Family, ...]:
 
 
 def data_moves(case: Case) -> tuple[Move, ...]:
-    """One step per data fault found, in the doctor's order."""
-    return tuple(_step(finding) for finding in data_faults(case))
+    """One step per data fault found, in the doctor's order; two where its cause lies in one of two places."""
+    return tuple(move for finding in data_faults(case) for move in (_step(finding), *_or_the_answers(case, finding)))
+
+
+def _or_the_answers(case: Case, finding: Finding) -> tuple[Move, ...]:
+    """A look at the answers too, where the batches of a step are known and no sum over them makes such a factor: then
+    rows that are trained on may be that much harder than those held out."""
+    batches, factor = case.number("gradient_accumulation_steps"), finding.evidence.get("factor")
+    if finding.symptom != "scale_mismatch" or not batches or not is_number(factor):
+        return ()
+    if max(factor / batches, batches / factor) <= 1 + NEAR_FACTOR:
+        return ()
+    summed = (
+        f"a sum over the {batches:g} batches of a step would be {batches:g} times"
+        if batches > 1
+        else ("a step is one batch, so nothing was summed over several")
+    )
+    why = f"scale_mismatch: {finding.why}, and {summed}: read a sample of the training answers for wrong ones"
+    return (Move("data", why=why),)
 
 
 def data_faults(case: Case) -> tuple[Finding, ...]:

@@ -140,7 +140,7 @@ def describe_changes(changes: tuple[Change, ...]) -> str:
             parts.append(f"{change.key} x {show(change.factor)}")
         else:
             parts.append(f"a look at {change.key}")
-    return ", ".join(parts) or "no change"
+    return ", ".join(dict.fromkeys(parts)) or "no change"  # two reasons to look at the same thing are one look
 
 
 def direction(change: Change) -> int:

@@ -168,3 +168,13 @@ def broke_out_of_calm(case: Case, finding: Finding) -> bool:
         return False
     levels = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
     return bool(levels[-1] <= CALM_RISE * levels.min())
+
+
+def rose_before(case: Case, finding: Finding) -> bool:
+    """Whether the training loss stood clearly above its first level when the numbers broke; True where they were not
+    what broke. A break in the first steps leaves no rise to see."""
+    if finding.symptom != "non_finite" or case.curve is None:
+        return True
+    points = case.curve.loss.finite()
+    before = points.values[points.steps < finding.steps[0]]
+    return len(before) > 0 and float(np.median(before[-5:])) > CALM_RISE * float(np.median(before[:5]))

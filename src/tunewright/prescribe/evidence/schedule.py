@@ -8,11 +8,8 @@ from tunewright.prescribe.evidence.probed import WARMUP_SHARE
 from tunewright.prescribe.evidence.usual import back_to_usual
 from tunewright.prescribe.rule import Move, Rule, Rung
 from tunewright.prescribe.sources import G2, TRAINER
-from tunewright.prescribe.symptoms import rate_far_below
+from tunewright.prescribe.symptoms import SLIP, rate_far_below
 from tunewright.prescribe.values import show
-
-BY_ORDERS = 10.0
-"""Times: so far below the planned rate, two faults are put right at once, as either alone would leave a failed run."""
 
 
 def _schedule(case: Case) -> tuple[Rung, ...]:
@@ -46,7 +43,7 @@ def _shorter_warmup(case: Case, says: str) -> tuple[Rung, ...]:
     if case.has("overfit"):
         cut, where = cut_to_lowest(case, times)
         return (Rung("shorter warm-up", f"{says}; it over-fits as well: {where}", (shorter, cut)),)
-    if rate_far_below(case, BY_ORDERS):
+    if rate_far_below(case, SLIP):  # two slips at once, as either alone would leave a failed run
         return (*back_to_usual(case, says, shorter), Rung("shorter warm-up", says, (shorter,)))
     if not turned or times >= 1:
         return (Rung("shorter warm-up", says, (shorter,)),)

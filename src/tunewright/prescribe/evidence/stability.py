@@ -1,4 +1,4 @@
-"""Runs whose updates were too large or too small."""
+"""Runs whose updates were too large or too small, short of a blow-up."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import numpy as np
 
 from tunewright.prescribe.case import Case
 from tunewright.prescribe.evidence.area import decay_to_lowest, ended_above_lowest, never_decays
+from tunewright.prescribe.evidence.gentler import clipped_at_all, more_warmup
 from tunewright.prescribe.evidence.probed import WARMUP_SHARE, rate_is_not_it
 from tunewright.prescribe.evidence.usual import back_to_usual, more_rows_a_step
+from tunewright.prescribe.fit import least_gain
 from tunewright.prescribe.rule import Move, Rule, Rung
-from tunewright.prescribe.sources import DECOUPLED, G3, MIXED_PRECISION, PLAYBOOK
+from tunewright.prescribe.sources import DECOUPLED, G3
 from tunewright.prescribe.symptoms import (
     STUCK,
     UNSTABLE,
-    blew_up_early,
     blow_up,
-    broke_out_of_calm,
-    rate_as_planned,
     rate_far_above,
     rate_far_below,
     spikes_before,
@@ -24,100 +23,8 @@ from tunewright.prescribe.symptoms import (
 from tunewright.prescribe.values import show
 from tunewright.schema.finding import Finding
 
-MOST_WARMUP_SHARE = 0.2
-TIGHT_CLIP, USUAL_CLIP, LOOSE_CLIP = 0.3, 1.0, 10.0
 SHRINKS = 1e-2
 """LR x weight decay: the share of every weight that one step takes away; 0.01 leaves 37 % after 100 steps."""
-
-
-def _more_warmup(case: Case, why: str = "") -> tuple[Move, ...]:
-    """Twice the warm-up up to a fifth of the run; 5 % where there is none; a factor where it is not known."""
-    warmup = case.number(case.warmup_key)
-    if warmup and (case.warmup_key == "warmup_steps" or warmup < MOST_WARMUP_SHARE):
-        limit = 2.0 if case.warmup_key == "warmup_steps" else min(2.0, MOST_WARMUP_SHARE / warmup)
-        return (Move("warmup", limit, why=why),)
-    if warmup:
-        return ()
-    return (Move("warmup_ratio", to=WARMUP_SHARE, why=why) if case.knows_warmup else Move("warmup", 2.0, why=why),)
-
-
-def _numbers(case: Case) -> tuple[Rung, ...]:
-    finding = blow_up(case)
-    if finding is None or not broke_out_of_calm(case, finding):
-        return ()
-    says = f"the loss was calm until it was no number any more ({finding.why}), so the learning rate is not the cause"
-    look = Move("data", why=f"{says}: look at the rows of step {finding.steps[0]}")
-    half = case.value("precision") == "fp16"
-    return (
-        Rung("precision", f"{says}; fp16 overflows above 65,504", (Move("precision", to="bf16"),) if half else ()),
-        Rung("precision", f"{says}; where bf16 is not to be had", (Move("precision", to="fp32"),) if half else ()),
-        Rung("tighter clipping", says, (look, *_clip_to(case, TIGHT_CLIP))),
-    )
-
-
-NUMBERS = Rule(
-    name="evidence.numbers",
-    family="stability",
-    source=MIXED_PRECISION,
-    says="values beyond the range of fp16 become infinite; a wider format has no such values",
-    generalises="NaN out of a calm curve: another precision where it is fp16, else clipping 0.3 and a look at the rows",
-    ask=_numbers,
-    before={"precision": "fp16"},
-    after={"precision": "bf16"},
-)
-
-
-def _clip_to(case: Case, wanted: float) -> tuple[Move, ...]:
-    """Clipping at ``wanted``, unless gradients are clipped at that or lower already; 0 means no clipping."""
-    clip = case.number("max_grad_norm")
-    return () if clip and clip <= wanted else (Move("max_grad_norm", to=wanted),)
-
-
-def _clipped_at_all(case: Case) -> tuple[Move, ...]:
-    """The usual clipping for a run that is known to have none, or none that would ever act."""
-    clip = case.number("max_grad_norm")
-    return (Move("max_grad_norm", to=USUAL_CLIP),) if clip is not None and (clip == 0 or clip >= LOOSE_CLIP) else ()
-
-
-def _look_at_rows(says: str) -> tuple[Move, ...]:
-    return (Move("data", why=says), Move("template", why=says))
-
-
-def _blow_up(case: Case) -> tuple[Rung, ...]:
-    finding = blow_up(case)
-    if finding is None:
-        return ()
-    early = blew_up_early(case, finding) and not case.usual
-    says = f"{finding.symptom.replace('_', ' ')} ({finding.why})"
-    where = "within the first 5 % of the steps: LR / 10" if early else "after the first 5 % of the steps: LR / 3"
-    warmup = _more_warmup(case, f"{says}: a longer way up to the peak too, as the first steps are the riskiest")
-    if rate_as_planned(case):
-        says, where = f"{says}; the LR is no higher than where such runs start: look at the rows first", "else LR / 3"
-        third = Rung("LR / 3", f"{says}, {where}", (*_look_at_rows(says), Move("learning_rate", 1 / 3), *warmup))
-    else:
-        third = Rung("LR / 3", f"{says}, {where}", (Move("learning_rate", 1 / 3), *warmup))
-    tenth = Rung("LR / 10", f"{says}, {where}", (Move("learning_rate", 0.1), *warmup))
-    tighter = Rung("tighter clipping", says, _clip_to(case, TIGHT_CLIP))
-    if rate_far_above(case):
-        no_warmup = warmup if case.knows_warmup and not case.number(case.warmup_key) else ()
-        return (*back_to_usual(case, says, *no_warmup, *_clipped_at_all(case)), third, tenth, tighter)
-    return (tenth, tighter) if early else (third, tenth, tighter)
-
-
-BLOW_UP = Rule(
-    name="evidence.blow_up",
-    family="stability",
-    source=PLAYBOOK,
-    says="non-finite, diverged or worse than the start: lower the LR, longer warm-up, then tighter clipping",
-    generalises=(
-        "an LR far above the one such a run is planned with goes back to that; one that is no higher is not the likely "
-        "cause, so rows and template are looked at first; where the plan is not known, LR / 10 when it began in the "
-        "first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none"
-    ),
-    ask=_blow_up,
-    before={"learning_rate": 3e-3, "warmup_ratio": 0.05},
-    after={"learning_rate": 1e-3, "warmup_ratio": 0.1},
-)
 
 
 def _oscillation(case: Case) -> tuple[Rung, ...]:
@@ -129,14 +36,14 @@ def _oscillation(case: Case) -> tuple[Rung, ...]:
         return ()
     says = f"the loss oscillates ({finding.why})" if finding.symptom == "oscillation" else finding.why
     if rate_far_above(case):
-        return (*more_rows_a_step(case, says), *back_to_usual(case, says, *_clipped_at_all(case)))
+        return (*more_rows_a_step(case, says), *back_to_usual(case, says, *clipped_at_all(case)))
     return (
         *_one_bad_batch(case, finding, says),
         *more_rows_a_step(case, says),
         *_let_it_decay(case, says),
         Rung("LR / 2", says, (Move("learning_rate", 0.5),)),
         Rung("larger effective batch", says, (Move("gradient_accumulation_steps", 2.0),)),
-        Rung("longer warm-up", says, _more_warmup(case)),
+        Rung("longer warm-up", says, more_warmup(case)),
     )
 
 
@@ -152,14 +59,20 @@ def _one_bad_batch(case: Case, finding: Finding, says: str) -> tuple[Rung, ...]:
 
 def _let_it_decay(case: Case, says: str) -> tuple[Rung, ...]:
     """A rate that never comes down keeps the weights moving about: a decay to zero lets them settle, as long as was
-    worth it where validation ended far above its lowest."""
-    if never_decays(case) and ended_above_lowest(case):
+    worth it where validation ended far above its lowest, farther than the swings themselves explain."""
+    if never_decays(case) and ended_above_lowest(case) and _ended_above_swings(case):
         moves, where = decay_to_lowest(case)
         return (Rung("decay", f"{says}; {where}", moves),)
     if not never_decays(case) and not (case.has("lr_constant") and case.value("lr_scheduler_type") is None):
         return ()
     steady = f"{says}; the learning rate never comes down"
     return (Rung("decay", steady, (Move("lr_scheduler_type", to="cosine"),)),)
+
+
+def _ended_above_swings(case: Case) -> bool:
+    low, last = case.lowest_eval, case.last_eval
+    least = None if case.curve is None else least_gain(case.curve)
+    return low is not None and last is not None and last - low[1] > (least or 0.0)
 
 
 OSCILLATION = Rule(
@@ -200,7 +113,8 @@ def _stuck(case: Case) -> tuple[Rung, ...]:
     if rate_is_not_it(case):
         return (Rung("checks", f"{says}; a probe has ruled the learning rate out", looks),)
     if rate_far_below(case) or rate_far_above(case):
-        return back_to_usual(case, says, *looks)
+        slow = rate_far_below(case) and case.has("warmup_too_long")
+        return back_to_usual(case, says, *looks, *((Move("warmup_ratio", to=WARMUP_SHARE),) if slow else ()))
     if case.times_usual("learning_rate") is not None:
         near = f"{says}; the LR is where such runs start, so it is not the cause: look first"
         return (Rung("checks", near, looks), Rung("LR x 3", near, (Move("learning_rate", 3.0),)))
