@@ -49,6 +49,7 @@ ABLATIONS: dict[str, tuple[Any, str, Any]] = {
     "scouting": (scout, "probe_steps", lambda scouting: 0),  # the planned run, and what its reading asks for
     "race": (scout, "race", lambda scouting: None),
     "lengthening": (scout, "lengthen", lambda scouting: None),
+    "ending": (scout, "settle", lambda scouting: None),  # a short last run instead of the trunk's own end
     "doubling": (scout, "STRAIGHT_FACTOR", 1.0),  # the last run, straight to zero, at the very rate of the short ones
     "neighbours": (scout, "NEIGHBOURS", ((1.0, 1.0),)),
     "settling": (order, "AVERAGE_SHARE", 0.0),  # short runs are measured at the weights of their last step

@@ -96,6 +96,11 @@ def test_ctrl_c_in_a_tuning_names_the_command_that_goes_on(tmp_path: Path) -> No
     with pytest.raises(Interrupted) as stopped:
         tune(tmp_path, "llama", "messages", goal="eval", watch=StopSoon(), command="tunewright tune rows.jsonl")
     assert stopped.value.hint == "tunewright tune rows.jsonl --resume"
+    folder = next(tmp_path.glob("**/tuning.json")).parent
+    for without in ({"runs_dir": folder.parent}, {"data": str(folder)}):  # the command is kept, and told
+        with pytest.raises(UsageError, match="goes on with the command that began it") as told:
+            tw.tune(resume=True, **without)
+        assert told.value.hint == stopped.value.hint
     answer = tune(tmp_path, "llama", "messages", goal="eval", resume=True)
     check(answer)
 

@@ -13,6 +13,7 @@ from tunewright.app.tuning_at_work import TuningAtWork
 from tunewright.app.tuning_domain import plan_domain
 from tunewright.app.watch import Silent, Watch
 from tunewright.planner.sources import GIVEN
+from tunewright.record.run import Run
 from tunewright.schema.errors import Interrupted, UsageError
 from tunewright.tuner.budget import Budget, default_budget, parse_budget
 from tunewright.tuner.scouting import PLANNED_SHARE
@@ -44,10 +45,11 @@ def tune(
     """
     if goal not in GOALS:
         raise UsageError(f"--goal {goal}: expected one of {', '.join(GOALS)}")
-    runs_dir = Path(runs_dir)
+    runs_dir, request = Path(runs_dir), request or Request(data=data, settings=settings)
+    if resume:
+        _refuse_without_command(request.data, runs_dir, name)
     # what a tuning starts from does not change while it goes on: later runs, its own too, are not learned from
     before = float(unfinished_series(runs_dir, "tune", name).read().get("started", 0.0)) if resume else None
-    request = request or Request(data=data, settings=settings)
     prepared = prepare(request, runs_dir=runs_dir, before=before)
     if not prepared.val.rows:
         raise UsageError("a tuning needs validation rows: give --val FILE or a val_size above 0")
@@ -61,6 +63,19 @@ def tune(
     except Interrupted as error:
         folder.update(status="interrupted")
         raise Interrupted(error.message, hint=resume_command(command, "tunewright tune ...")) from None
+
+
+def _refuse_without_command(data: str, runs_dir: Path, name: str) -> None:
+    """A tuning is planned anew when it goes on, from what it was begun with: that is in the command, which is kept."""
+    itself = bool(data) and (Path(data) / "tuning.json").is_file()
+    if data and not itself:
+        return
+    folder = Run(Path(data).absolute()) if itself else unfinished_series(runs_dir, "tune", name)
+    began = str(folder.read().get("command") or "")
+    raise UsageError(
+        f"{folder.path}: a tuning goes on with the command that began it, data and settings given again",
+        hint=resume_command(began, "tunewright tune DATA ..."),
+    )
 
 
 def _budget(prepared: Prepared, text: str) -> Budget:
