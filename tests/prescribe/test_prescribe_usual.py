@@ -89,6 +89,13 @@ def test_a_rate_that_is_a_slip_is_put_right_with_a_fault_of_the_data(times, meth
     assert values(prescription) == ({"learning_rate": PLANNED} if slipped else {})
 
 
+def test_a_planned_rate_that_failed_before_leaves_the_look_at_the_data():
+    tried = past("first", float("nan"), learning_rate=PLANNED)
+    config = {**GUIDE_CONFIG, "learning_rate": PLANNED / 30}
+    given = case("rows_masked", made=curve(turning), config=config, usual={"learning_rate": PLANNED}, history=(tried,))
+    assert [change.key for change in prescribe(given).changes] == ["data"]
+
+
 def test_swings_of_single_rows_under_a_high_rate_get_more_rows_and_the_planned_rate():
     rows = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1}
     prescription = prescribe(asked("oscillation", rate=20 * PLANNED, **rows))

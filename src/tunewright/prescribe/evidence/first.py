@@ -15,10 +15,11 @@ def _data(case: Case) -> tuple[Rung, ...]:
     if not moves:
         return ()
     says = "a fault of the data comes first: any knob would be tuned to the fault"
+    alone = Rung("data", says, moves)
     if clouds_only(case) or not rate_by_mistake(case):
-        return (Rung("data", says, moves),)
+        return (alone,)
     says = f"{says}; the LR is put right with it, as no curve is needed to see that one"
-    return back_to_usual(case, says, *moves)
+    return (*back_to_usual(case, says, *moves), alone)
 
 
 DATA = Rule(
