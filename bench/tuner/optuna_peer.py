@@ -25,7 +25,9 @@ def study_of(order: dict[str, Any], seed: int) -> list[dict[str, Any]]:
     """The trials of one study, in the order in which they were run."""
     sampler = optuna.samplers.TPESampler(seed=seed)
     pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=order["most_looks"])
-    study = optuna.create_study(sampler=sampler, pruner=pruner, direction="minimize")
+    # Hyperband assigns trials to brackets by a hash of the study's name, which is drawn by chance where none is given
+    name = f"seed {seed}"
+    study = optuna.create_study(study_name=name, sampler=sampler, pruner=pruner, direction="minimize")
     trials: list[dict[str, Any]] = []
 
     def objective(trial: optuna.Trial) -> float:
