@@ -115,6 +115,8 @@ CASES = {
         "exists already",
     ),
     "a run and a table": (None, ["next", "x", "--table", "y.csv"], 2, "choose one"),
+    "columns of a table": (None, ["next", "--table", "y.csv", "--map", "loss=x"], 2, "leave it out"),
+    "columns of a run of ours": (existing_run, ["report", "runs/taken", "--map", "loss=x"], 2, "leave it out"),
     "a rate above 1": (None, ["exam", "x", "--fail-under", "90"], 2, "--fail-under"),
     "fewer than no masks": (None, ["check", "demo", "--show-mask", "-1"], 2, "--show-mask"),
     "unknown verb": (None, ["trian"], 2, "train"),

@@ -65,6 +65,11 @@ def next_recipe(
     Raises UsageError when there is nothing to go by.
     """
     chosen = _checked(run, policy, table, recipe)
+    if columns and (table or data):
+        raise UsageError(
+            "--map names the columns of a log, which neither --table nor --data goes by: leave it out",
+            hint="tunewright next LOG --map loss=COLUMN",
+        )
     if probe:
         _refuse_probe(run, data, table)
     if out and not to:

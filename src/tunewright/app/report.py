@@ -93,6 +93,11 @@ def _refuse_others(path: Path, kind: str) -> None:
 def view_of(source: Path, columns: Mapping[str, str] | None = None) -> View:
     """The view of a run or tuning folder, or of the one log that is at ``source``; ``columns`` as for ``diagnose``."""
     if any((source / mark).is_file() for mark in (SERIES_MARK, *MARKS)):
+        if columns:
+            raise UsageError(
+                f"{source}: --map names the columns of another tool's log, this is a run of ours: leave it out",
+                hint=f"tunewright report {source}",
+            )
         return read_view(source)
     if not source.exists() and RUN_MARK not in source.name:
         return read_view(source)

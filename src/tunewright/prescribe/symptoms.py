@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunewright.doctor.detectors.spike import spikes_of
 from tunewright.doctor.guide_reading import interpretation
@@ -158,23 +159,27 @@ def broke_out_of_calm(case: Case, finding: Finding) -> bool:
     unlucky batch is no rise. A rate far above the planned one is trusted only after it was borne for half of the run.
     False without five points to look at.
     """
-    if finding.symptom != "non_finite" or case.curve is None:
+    before = _losses_before(case, finding)
+    if before is None or len(before) < 5:
         return False
     if rate_far_above(case) and finding.steps[0] <= LONG_CALM * case.total_steps:
         return False
-    before = case.curve.loss.finite()
-    values = before.values[before.steps < finding.steps[0]]
-    if len(values) < 5:
-        return False
-    levels = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
+    levels = np.median(np.lib.stride_tricks.sliding_window_view(before, 5), axis=1)
     return bool(levels[-1] <= CALM_RISE * levels.min())
 
 
 def rose_before(case: Case, finding: Finding) -> bool:
     """Whether the training loss stood clearly above its first level when the numbers broke; True where they were not
     what broke. A break in the first steps leaves no rise to see."""
-    if finding.symptom != "non_finite" or case.curve is None:
+    before = _losses_before(case, finding)
+    if before is None:
         return True
-    points = case.curve.loss.finite()
-    before = points.values[points.steps < finding.steps[0]]
     return len(before) > 0 and float(np.median(before[-5:])) > CALM_RISE * float(np.median(before[:5]))
+
+
+def _losses_before(case: Case, finding: Finding) -> NDArray[np.float64] | None:
+    """Training losses before the first number that is not finite; None where no number broke, or without a curve."""
+    if finding.symptom != "non_finite" or case.curve is None:
+        return None
+    points = case.curve.loss.finite()
+    return points.values[points.steps < finding.steps[0]]

@@ -96,9 +96,9 @@ OVERFIT = Rule(
         "epochs x the geometric mean of two shares that lay behind the lowest evaluation, of the steps and of the area "
         "under the learning rate: a shorter run decays sooner, and learns more by area; also where validation "
         "ended 10 % above its lowest and rows are learned by heart, or the LR never came down: that gets a cosine too; "
-        "one far above the planned one, where validation turned in the first tenth of the steps or the first epoch, "
-        "goes back to that instead; such an early turn sends to the rows too, which cannot be learned by heart before "
-        "they come back; if that was tried, LR / 2, rank / 2, dropout"
+        "one far above the planned one, where validation turned in the first tenth of the steps, or half as far in "
+        "the first epoch, goes back to that instead; such an early turn sends to the rows too, which cannot be learned "
+        "by heart before they come back; if that was tried, LR / 2, rank / 2, dropout"
     ),
     ask=_overfit,
 )
