@@ -187,7 +187,7 @@ def _why_nothing(case: Case, policy: Policy, chosen: Proposal | None, notes: lis
 
 
 def _broke_off(case: Case) -> str:
-    """What ended a run before its time and what to do about it; "" for one that no error ended, or after its end."""
+    """What ended a run before its time; "" for one that no error ended, or after its end."""
     curve = case.curve
     if curve is None or not curve.failure or (curve.total_steps is not None and not case.has("prefix_log")):
         return ""
