@@ -53,7 +53,8 @@ ABLATIONS: dict[str, tuple[Any, str, Any]] = {
     "doubling": (scout, "STRAIGHT_FACTOR", 1.0),  # the last run, straight to zero, at the very rate of the short ones
     "neighbours": (scout, "NEIGHBOURS", ((1.0, 1.0),)),
     "settling": (order, "AVERAGE_SHARE", 0.0),  # short runs are measured at the weights of their last step
-    "blending": (tuning_at_work, "held_for_means", lambda budget, eval_tokens: 0.0),
+    "siblings": (scout, "siblings", lambda scouting: False),  # a last run and its neighbours instead
+    "blending": (tuning_at_work, "means_within", lambda budget, eval_tokens: 0),
 }
 """Step -> (where it is, its name there, what stands in its place)."""
 WRONG_PRIOR = 8.0

@@ -20,7 +20,7 @@ from tunewright.record.run import Run
 from tunewright.schema.errors import Interrupted
 
 ROWS = [(f"What is item {n}?", f"It is {('blue', 'red', 'green')[n % 3]}.") for n in range(120)]
-BUDGET = "22epochs"
+BUDGET = "30epochs"
 # dropout: whatever is not restored exactly shows in the losses
 SETTINGS = {"per_device_train_batch_size": 4, "num_train_epochs": 4, "lora_dropout": 0.1, "learning_rate": 4e-3}
 KILLS = 10
@@ -88,8 +88,10 @@ def test_a_tuning_in_packs_tells_what_it_did(place: Path, whole: tuple[dict[str,
     answer, _ = whole
     phases = [run["phase"] for run in answer["runs"]]
     assert phases[:3] == ["probe"] * 3
-    assert {"race", "run"} <= set(phases)
-    assert answer["best"]["eval_loss"] == min(run["eval_loss"] for run in answer["runs"])
+    assert {"race", "sibling"} <= set(phases)
+    lowest = min(run["eval_loss"] for run in answer["runs"])
+    assert answer["best"]["blend"] or answer["best"]["eval_loss"] == lowest
+    assert answer["best"]["eval_loss"] <= 1.005 * lowest  # what a mean of siblings may be above the luckiest of them
     assert answer["best"]["eval_loss"] < answer["base_eval_loss"]
     said = decisions(place / "whole" / "t")
     assert said[0].startswith("plan: ")
@@ -99,11 +101,12 @@ def test_a_tuning_in_packs_tells_what_it_did(place: Path, whole: tuple[dict[str,
     assert "on 20 sealed test rows, looked at once" in said[-2]
 
 
+@pytest.mark.parametrize("phase", ["race", "sibling"])
 def test_a_run_that_begins_where_another_stood_is_the_run_its_recipe_makes(
-    place: Path, whole: tuple[dict[str, Any], int]
+    phase: str, place: Path, whole: tuple[dict[str, Any], int]
 ) -> None:
     folder = place / "whole" / "t"
-    forked = next(run for run in whole[0]["runs"] if run["phase"] == "race")
+    forked = next(run for run in whole[0]["runs"] if run["phase"] == phase)
     run = Run(folder / forked["name"])
     assert run.read()["begins_at"]["step"] > 0
     alone = tw.train(str(run.path / "recipe.yaml"), runs_dir=place / "alone")

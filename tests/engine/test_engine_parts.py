@@ -17,6 +17,7 @@ from tunewright.engine.batcher import Rows, epoch_order, micro_batches, step_win
 from tunewright.engine.columns import Columns
 from tunewright.engine.schedule import LRSchedule, PlateauLR
 from tunewright.schema.errors import UsageError
+from tunewright.schema.recipe import Reshuffle
 
 CPU = torch.device("cpu")
 
@@ -92,6 +93,19 @@ def test_every_epoch_sees_every_row_once(make_rows: Callable[..., list[TokenRow]
         for indexes in seen:
             assert (np.diff(rows.lengths[indexes]) <= 0).all()
     assert epoch_order(3, 0, 29).tolist() != epoch_order(4, 0, 29).tolist()
+
+
+def test_rows_come_in_another_seeds_orders_from_its_epoch_on(make_rows: Callable[..., list[TokenRow]]) -> None:
+    rows = Rows(make_rows(29))
+
+    def order(seed: int, reshuffle: Reshuffle | None = None) -> list[list[int]]:
+        windows = (step_window(rows, seed=seed, step=step, rows_per_step=8, reshuffle=reshuffle) for step in range(12))
+        return [window.indexes.tolist() for window in windows]
+
+    own, other, mixed = order(3), order(5), order(3, Reshuffle(from_epoch=2, seed=5))
+    assert mixed == [*own[:8], *other[8:]]
+    assert mixed[8:] != own[8:]
+    assert order(3, Reshuffle(from_epoch=0, seed=5)) == other
 
 
 @given(seed=st.integers(0, 2**31 - 1), micro_rows=st.integers(1, 9), K=st.integers(1, 3))

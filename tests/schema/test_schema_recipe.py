@@ -43,7 +43,7 @@ def test_keys_are_the_published_ones() -> None:
         "lr_scheduler_type lr_floor lr_step_size lr_step_gamma decay_share average_share warmup_steps warmup_ratio "
         "weight_decay max_grad_norm optim adam_beta1 adam_beta2 lora_rank lora_alpha lora_dropout lora_target "
         "modules_to_save init_adapter precision gradient_checkpointing logging_steps eval_steps save_steps "
-        "early_stopping_patience report_to seed replay"
+        "early_stopping_patience report_to seed reshuffle replay"
     )
     assert set(KEYS) == set(published.split())
 
@@ -93,6 +93,8 @@ def test_effective_batch() -> None:
         ("report_to", ["comet"]),
         ("report_to", "tensorboard"),
         ("replay", {"share": 1.0}),
+        ("reshuffle", {"from_epoch": -1, "seed": 1}),
+        ("reshuffle", {"from_epoch": 1}),
         ("replay", {"share": 0.2, "shares": 1}),
         ("data", [{"weight": 1.0}]),
         ("packing", 1),

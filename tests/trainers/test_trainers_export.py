@@ -157,7 +157,9 @@ def test_every_key_of_a_recipe_is_translated_carried_by_the_rows_or_named_as_los
     ours = {key for entry in tool.table for key in entry.ours}
     named = {"lr_step_size", "lr_step_gamma"}  # of the schedule step, which is named with both
     assert set(KEYS) - ours - set(ROW_KEYS) - named <= {one.key for one in tool.lost(everything())}
-    assert {one.key for one in tool.lost(everything())} >= {"lr_scheduler_type", "average_share", "replay", "test"}
+    assert {one.key for one in tool.lost(everything())} >= {
+        *("lr_scheduler_type", "average_share", "reshuffle", "replay", "test")
+    }
 
 
 def everything() -> Recipe:
@@ -166,6 +168,7 @@ def everything() -> Recipe:
         data="d",
         lr_scheduler_type="step",
         average_share=0.3,
+        reshuffle={"from_epoch": 1, "seed": 1},
         replay={"share": 0.2},
         test="t.jsonl",
         init_adapter="a",

@@ -10,7 +10,7 @@ import pytest
 from tuner_worlds import PLANNED, World
 
 from tunewright.schema.finding import Health
-from tunewright.tuner.blend import MOST_TRIED, Blend, Measured, blend, candidates, held_for_means
+from tunewright.tuner.blend import MOST_TRIED, Blend, Measured, blend, candidates, means_within
 from tunewright.tuner.budget import Budget
 from tunewright.tuner.order import Order
 from tunewright.tuner.step import Goal, Step
@@ -72,7 +72,36 @@ def test_under_goal_balanced_a_mean_may_forget_as_much_as_the_best_run() -> None
     assert blended(steps, Means({("a", "b"): 0.9}, 0.4), "balanced")[0] == Blend(("a", "b"), 0.9, 0.4)
 
 
-def test_what_means_cost_is_held_back_unless_it_is_too_much() -> None:
-    assert held_for_means(Budget(tokens=10_000.0), 100.0) == 300.0
-    assert held_for_means(Budget(tokens=9_999.0), 100.0) == 0.0
-    assert held_for_means(Budget(), 100.0) == 300.0
+def test_as_many_means_are_measured_as_three_percent_of_the_budget_pay_for() -> None:
+    assert means_within(Budget(tokens=10_000.0), 100.0) == 6
+    assert means_within(Budget(tokens=9_999.0), 100.0) == 5
+    assert means_within(Budget(tokens=1_600.0), 100.0) == 0
+    assert means_within(Budget(), 100.0) == MOST_TRIED + 1
+
+
+def test_no_more_means_are_measured_than_were_paid_for() -> None:
+    steps = [step("a", 1.0), step("b", 1.1), step("c", 1.2)]
+    means = Means({("a", "b"): 0.95, ("a", "b", "c"): 0.9})
+    assert blend(steps, steps[0], measure=means, goal="eval", most=1)[0] == Blend(("a", "b"), 0.95, None)
+    assert means.asked == [("a", "b")]
+    assert blend(steps, steps[0], measure=Means({}), goal="balanced", most=1) == (None, 0)
+
+
+@pytest.mark.parametrize(("loss", "kept"), [(0.9, True), (1.004, True), (1.006, False)])
+def test_the_mean_of_siblings_is_kept_unless_it_is_worse_by_more_than_half_a_percent(loss: float, kept: bool) -> None:
+    steps = [step("a", 1.0), *(replace(step(name, 1.1), phase="sibling") for name in "bc")]
+    found, tokens = blended(steps, Means({("a", "b", "c"): loss}))
+    assert found == (Blend(("a", "b", "c"), loss, None) if kept else None)
+    assert tokens == (10 if kept else 30)
+
+
+def test_other_runs_join_the_mean_of_siblings_where_it_gets_better() -> None:
+    steps = [step("a", 1.0), step("d", 1.05), *(replace(step(name, 1.1), phase="sibling") for name in "bc")]
+    means = Means({("a", "b", "c"): 1.001, ("a", "b", "c", "d"): 0.99})
+    assert blended(steps, means)[0] == Blend(("a", "b", "c", "d"), 0.99, None)
+
+
+def test_one_sibling_is_measured_once() -> None:
+    means = Means({})
+    assert blended([step("a", 1.0), replace(step("b", 1.1), phase="sibling")], means) == (None, 10)
+    assert means.asked == [("a", "b")]

@@ -105,7 +105,7 @@ def test_a_longer_run_begins_where_the_shorter_one_ended() -> None:
 @pytest.mark.parametrize("turns_at", [3.0, 6.0, 12.0])
 def test_the_length_is_found_where_the_looks_of_a_trunk_turn(turns_at: float) -> None:
     world = World(turns_at=turns_at)
-    scouted, said = scout(world, epochs=100.0)
+    scouted, said = scout(world, epochs=100.0, goal="balanced")
     best = min(range(5, 3000), key=lambda step: world.loss(scouted.first, step)) / PER_EPOCH
     assert scouted.first.num_train_epochs == pytest.approx(best, rel=0.45)
     assert any("no gain beyond noise" in line or "was ended" in line for line in said)
@@ -160,12 +160,21 @@ def test_a_trunk_that_turned_or_that_another_run_follows_does_not(turns_at: floa
 
 
 def test_what_is_left_goes_to_neighbours_of_the_last_run() -> None:
-    scouted, said = scout(World(turns_at=3.0), epochs=100.0)
+    scouted, said = scout(World(turns_at=3.0), epochs=100.0, goal="balanced")
     whole = [step.outcome.recipe for step in scouted.steps if step.phase == "run"]
     assert whole[0] == scouted.first
     assert len({(recipe.learning_rate, recipe.num_train_epochs, recipe.lora_rank) for recipe in whole}) == 5
     assert [recipe.lora_rank for recipe in whole] == [16, 16, 16, 16, 2]
     assert any("so beside it" in line for line in said)
+
+
+def test_two_rates_that_tie_are_no_reason_for_two_trunks() -> None:
+    world = World(best_rate=1.45e-3, noise=0.01)
+    _, said = scout(world)
+    trunks = [orders for orders in world.made if orders[0].phase == "trunk"]
+    assert trunks
+    assert all([order.recipe.learning_rate for order in orders] == [1e-3] for orders in trunks)
+    assert "1e-3 and 2e-3 are a tie: the lower rate goes on" in said
 
 
 def test_one_run_is_the_planned_one() -> None:
@@ -205,7 +214,7 @@ def test_the_same_outcomes_give_the_same_orders() -> None:
 
 
 def test_every_difference_from_the_plan_has_a_reason() -> None:
-    scouted, _ = scout(World(best_rate=2e-3, turns_at=4.0))
+    scouted, _ = scout(World(best_rate=2e-3, turns_at=4.0), epochs=100.0, goal="balanced")
     assert {change.key for change in scouted.changes} >= {"learning_rate", "num_train_epochs"}
     assert all(change.why and change.source and change.before != change.after for change in scouted.changes)
     assert math.isfinite(scouted.spent.cost)
@@ -213,5 +222,5 @@ def test_every_difference_from_the_plan_has_a_reason() -> None:
 
 def test_a_lower_rank_is_tried_only_where_longer_runs_brought_no_more() -> None:
     for world, given in ((World(), frozenset[str]()), (World(turns_at=3.0), frozenset({"lora_rank"}))):
-        scouted, _ = scout(world, epochs=60.0, given=given)
+        scouted, _ = scout(world, epochs=60.0, given=given, goal="balanced")
         assert {step.outcome.recipe.lora_rank for step in scouted.steps} == {16}

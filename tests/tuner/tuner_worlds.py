@@ -38,7 +38,7 @@ PRICES = Prices(ROWS, TOKENS_PER_ROW, VAL_ROWS * TOKENS_PER_ROW)
 
 @dataclass
 class World:
-    """``best_rate``: of runs that hold their rate; ``turns_at``: epochs past which every further one costs loss.
+    """``best_rate``: of runs that hold their rate; ``turns_at``: epochs past which each costs ``late_costs`` of loss.
 
     breaks_above : rates whose numbers break; ``breaks``: further such rates
     forgets      : nats per token and epoch, without replay
@@ -50,6 +50,7 @@ class World:
     breaks_above: float = math.inf
     breaks: tuple[float, ...] = ()
     forgets: float = 0.0
+    late_costs: float = 0.08
     noise: float = 0.002
     made: list[list[Order]] = field(default_factory=list)
 
@@ -59,7 +60,7 @@ class World:
         off = 0.05 * math.log2(rate / self.best_rate) ** 2
         settled = recipe.lr_scheduler_type in ("linear", "wsd") or recipe.average_share > 0
         late = max(0.0, step / PER_EPOCH - self.turns_at)
-        return 0.3 + 2.5 * (1 + step / 10) ** -0.7 + off + 0.08 * late + (0.0 if settled else 0.05)
+        return 0.3 + 2.5 * (1 + step / 10) ** -0.7 + off + self.late_costs * late + (0.0 if settled else 0.05)
 
     def __call__(self, orders: Sequence[Order]) -> list[Outcome]:
         self.made.append(list(orders))

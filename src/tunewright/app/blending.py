@@ -19,9 +19,11 @@ from tunewright.tuner.step import Goal, Tuning
 
 
 def blend_runs(
-    folder: Run, tuning: Tuning, runs: TuningRuns, *, goal: Goal, tell: Callable[[str], None]
+    folder: Run, tuning: Tuning, runs: TuningRuns, *, goal: Goal, most: int, tell: Callable[[str], None]
 ) -> tuple[Blend | None, Tuning]:
     """The mean that is kept in the best run's folder, None when no mean is better, and the tuning with its tokens.
+
+    ``most``: means that may be measured.
 
     A tuning that is resumed measures the same means again, and comes to the same one.
     """
@@ -31,7 +33,7 @@ def blend_runs(
     if not others or tuning.best.outcome.recipe.method == "full" or not can_be_averaged(folders):
         return None, tuning
     means = _Means(folder, runs, best)
-    found, tokens = blend(tuning.steps, tuning.best, measure=means.measure, goal=goal)
+    found, tokens = blend(tuning.steps, tuning.best, measure=means.measure, goal=goal, most=most)
     tuning = replace(tuning, spent=tuning.spent.plus(Spent(eval_tokens=tokens)))
     if found is None:
         tell(f"no mean of {best.name}'s weights with those of {', '.join(others)} is better by more than 0.5 %")

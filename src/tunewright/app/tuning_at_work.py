@@ -28,7 +28,7 @@ from tunewright.record.run import Run
 from tunewright.schema import jsonio
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe
-from tunewright.tuner.blend import Blend, held_for_means
+from tunewright.tuner.blend import Blend, means_within
 from tunewright.tuner.budget import FORWARD_WEIGHT, Budget, Spent
 from tunewright.tuner.choice import choose
 from tunewright.tuner.order import Order
@@ -67,8 +67,10 @@ class TuningAtWork:
         self.tell(f"budget: {self.budget.said}")
         slots, probed = slots_for(self.first), self._forgetting_is_measured()
         self.runs = TuningRuns(self.folder, self.first, self.watch, probed=probed, slots=slots, promise=self._promise)
-        self.held = held_for_means(self.budget, self.runs.prices().eval_tokens)
-        self.budget = replace(self.budget, tokens=self.budget.tokens - self.held)
+        eval_tokens = self.runs.prices().eval_tokens
+        self.means = means_within(self.budget, eval_tokens)
+        held = FORWARD_WEIGHT * self.means * eval_tokens
+        self.budget = replace(self.budget, tokens=self.budget.tokens - held)
         self.probes = RunProbes(self.first, self.runs.base, self.watch).start()
         tuning = self._asked(self._blended(self._series(self._scout(self._learn_domain()))))
         sealed = self._look_once(tuning)
@@ -91,9 +93,9 @@ class TuningAtWork:
 
     def _blended(self, tuning: Tuning) -> Tuning:
         """The tuning after its runs were averaged, where that is better than the best of them."""
-        if not self.held:
+        if not self.means:
             return tuning
-        self.blend, tuning = blend_runs(self.folder, tuning, self.runs, goal=self.goal, tell=self.tell)
+        self.blend, tuning = blend_runs(self.folder, tuning, self.runs, goal=self.goal, most=self.means, tell=self.tell)
         return tuning
 
     def _asked(self, tuning: Tuning) -> Tuning:
@@ -152,7 +154,9 @@ class TuningAtWork:
         return scout(setting, make=self.runs.make, tell=self.tell, on_step=self.write)
 
     def _series(self, scouted: Scouted) -> Tuning:
-        """The run that scouting arrived at, and what its reading asks for after it."""
+        """The run that scouting arrived at, if there is one to make, and what its reading asks for after it."""
+        if scouted.done:
+            return Tuning(scouted.steps, choose(scouted.steps, self.goal), scouted.spent, scouted.done)
         return tune(
             scouted.first,
             run=self._run,

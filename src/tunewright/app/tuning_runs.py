@@ -35,7 +35,7 @@ from tunewright.tuner.prices import Prices
 from tunewright.tuner.step import Outcome
 
 MOST_SLOTS = 8
-SAME_KEYS = ("learning_rate", "lr_scheduler_type", "average_share", "num_train_epochs", "lora_rank")
+SAME_KEYS = ("learning_rate", "lr_scheduler_type", "average_share", "num_train_epochs", "lora_rank", "reshuffle")
 """What a tuning decides of a run."""
 ASKED = "tokens_asked"
 """In run.json: tokens of asking the base, from the tuning's start until this run could begin."""
@@ -162,11 +162,11 @@ class TuningRuns:
 def check_same(run: Run, recipe: Recipe) -> None:
     """Raises UsageError when a finished run is not the one that the tuning would make now: it was begun under another
     budget, or by a version of Tunewright that decides otherwise."""
-    made = read_settings(run.path / "recipe.yaml")
+    made, asked = read_settings(run.path / "recipe.yaml"), recipe.model_dump()
     for key in SAME_KEYS:
-        if made.get(key) != getattr(recipe, key):
+        if made.get(key) != asked[key]:
             raise UsageError(
-                f"{run.path}: was made with {key} {made.get(key)}, this tuning asks for {getattr(recipe, key)} now",
+                f"{run.path}: was made with {key} {made.get(key)}, this tuning asks for {asked[key]} now",
                 hint="resume it with the budget and settings that it was begun with, or begin another: --name NAME",
             )
 

@@ -22,6 +22,7 @@ from tunewright.planner.steps import steps_per_epoch
 
 if TYPE_CHECKING:
     from tunewright.data.tokens import TokenRow
+    from tunewright.schema.recipe import Reshuffle
 
 
 class Rows:
@@ -116,9 +117,10 @@ def epoch_order(seed: int, epoch: int, rows: int) -> Indexes:
     return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows)
 
 
-def step_window(rows: Rows, *, seed: int, step: int, rows_per_step: int) -> Window:
+def step_window(rows: Rows, *, seed: int, step: int, rows_per_step: int, reshuffle: Reshuffle | None = None) -> Window:
     """The rows of optimizer step ``step`` (from 0), longest first; the last window of an epoch may be smaller."""
     epoch, within = divmod(step, steps_per_epoch(len(rows), rows_per_step))
+    seed = reshuffle.seed if reshuffle is not None and epoch >= reshuffle.from_epoch else seed
     drawn = epoch_order(seed, epoch, len(rows))[within * rows_per_step : (within + 1) * rows_per_step]
     return Window(rows, by_length(rows, rows.in_epoch(epoch, drawn)))
 

@@ -113,7 +113,11 @@ class Slot:
         """The rows of its next step."""
         recipe = self.job.recipe
         return step_window(
-            self.train, seed=recipe.seed, step=self.state.step, rows_per_step=recipe.effective_batch_size
+            self.train,
+            seed=recipe.seed,
+            step=self.state.step,
+            rows_per_step=recipe.effective_batch_size,
+            reshuffle=recipe.reshuffle,
         )
 
     def learning_rate(self) -> float:

@@ -146,6 +146,11 @@ def seed(draft: Draft) -> PlannedValue:
     return PlannedValue("seed", 0, why, TUNEWRIGHT)
 
 
+def reshuffle(draft: Draft) -> PlannedValue:
+    why = "None: rows come in the orders of the seed. tune makes a run's last part again in other orders."
+    return PlannedValue("reshuffle", None, why, TUNEWRIGHT)
+
+
 def replay(draft: Draft) -> PlannedValue:
     why = (
         "None to begin with: tune adds general rows when forgetting exceeds 0.1 nats per token. "

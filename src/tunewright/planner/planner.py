@@ -41,6 +41,7 @@ RULES: Mapping[str, Rule] = {
     "max_length": plain.max_length,
     "packing": plain.packing,
     "seed": plain.seed,
+    "reshuffle": plain.reshuffle,
     "replay": plain.replay,
     "precision": adapter.precision,
     "optim": plain.optim,

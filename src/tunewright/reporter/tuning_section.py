@@ -19,6 +19,8 @@ from tunewright.reporter.words import figure, one_line, plural
 
 LAST = "run"
 """Phase of the runs that are no probe."""
+SIBLING = "sibling"
+"""Phase of the runs that repeat the best one's last part with the rows in other orders."""
 GRID_RATES, GRID_RANKS, GRID_LENGTHS = 8, 3, (0.25, 0.5, 0.75, 1.0)
 """The full grid that a tuning's tokens are set against: the usual axes of a sweep by hand."""
 FORWARD_WEIGHT = 0.5
@@ -125,21 +127,24 @@ def _last_loss(view: RunView) -> float:
 
 def _rates_chart(tried: Sequence[Tried]) -> Chart | None:
     """Learning rate against loss: a line for every length that more than one rate was run for."""
-    groups = _groups([one for one in tried if one.phase != LAST], lambda one: one.epochs)
+    groups = _groups([one for one in tried if one.phase not in (LAST, SIBLING)], lambda one: one.epochs)
     shown = {f"{figure(epochs)} epochs": group for epochs, group in groups.items() if len(group) > 1}
     title = "Loss at the end by learning rate, nats per token"
     return _chart(title, "learning rate", shown, lambda one: one.rate, x_log=True)
 
 
 def _lengths_chart(tried: Sequence[Tried]) -> Chart | None:
-    """Epochs against loss: for every rate that was held the looks of its longest run, the last runs apart.
+    """Epochs against loss: for every rate that was held the looks of its longest run, siblings and last runs apart.
 
     A look at a held rate is the loss of the mean of the weights so far: what a run that ended there would have kept.
     """
-    short, last = ([one for one in tried if (one.phase == LAST) is whole] for whole in (False, True))
+    short = [one for one in tried if one.phase not in (LAST, SIBLING)]
+    apart = {"the best again, rows in other orders": SIBLING, "whole runs": LAST}
     longest = {one.rate: one for one in sorted(short, key=lambda one: (one.rate, one.looks[-1:]))}
     shown = {_called(one): _at_its_looks(one) for one in longest.values() if len(one.looks) > 1}
-    shown |= {"whole runs": last} if last else {}
+    for name, phase in apart.items():
+        ends = [one for one in tried if one.phase == phase]
+        shown |= {name: ends} if ends else {}
     return _chart("Loss by length, nats per token", "epochs", shown, lambda one: one.epochs)
 
 

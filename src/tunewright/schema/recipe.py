@@ -55,6 +55,13 @@ class Replay(_Strict):
     share: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Reshuffle(_Strict):
+    """From an epoch on (0: the first) the rows come in the orders of another seed; all else keeps the run's own."""
+
+    from_epoch: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class Recipe(_Strict):
     """Every knob of one run. Unknown keys are refused; numbers are checked; a recipe never changes once made.
 
@@ -111,6 +118,7 @@ class Recipe(_Strict):
     early_stopping_patience: Annotated[int, Field(ge=0)] = Field(0, description="evaluations without gain; 0: off")
     report_to: tuple[Tracker, ...] = Field(("tensorboard",), description="where else the numbers go")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="of data order, split and adapter")
+    reshuffle: Reshuffle | None = Field(None, description="rows in another seed's orders: from_epoch (0: all) and seed")
     replay: Replay | None = Field(None, description="general rows mixed in against forgetting: data and share")
 
     @field_validator("data", "lora_target", "modules_to_save", "report_to", mode="before")

@@ -205,6 +205,9 @@ def lost(recipe: Recipe) -> tuple[Lost, ...]:
     if recipe.average_share:
         effect = "what is kept are the weights of one step, not a mean (lr_scheduler_type: wsd settles them too)"
         found += [Lost("average_share", recipe.average_share, effect)]
+    if recipe.reshuffle is not None:
+        effect = "rows come in that tool's own order, as they do without it"
+        found += [Lost("reshuffle", f"from epoch {recipe.reshuffle.from_epoch}", effect)]
     if recipe.replay is not None:
         effect = "the rows hold no general answers: old skills may be lost"
         found += [Lost("replay", f"{recipe.replay.data} {recipe.replay.share}", effect)]

@@ -7,6 +7,7 @@ are added from the next best on, each kept only where the mean gets better.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,11 +19,11 @@ from tunewright.tuner.rungs import BAR_SHARE
 from tunewright.tuner.step import Goal, Step
 
 MOST_TRIED = 5
-"""Means that are measured."""
+"""Runs that are tried beside the best one."""
 NEAR_SHARE = 0.25
 """A run whose loss is more than this share above the best one's lies elsewhere: its mean with it is not tried."""
 MOST_BUDGET_SHARE = 0.03
-"""Of a budget, what the evaluations of the means may cost; where they would cost more none is tried."""
+"""Of a budget, what the evaluations of the means may cost; as many are measured as that pays for."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,14 @@ class Blend:
     forgetting: float | None
 
 
-def held_for_means(budget: Budget, eval_tokens: float) -> float:
-    """What to set aside of a budget for measuring means, in training tokens; 0 when it is too much to ask."""
-    price = FORWARD_WEIGHT * (MOST_TRIED + 1) * eval_tokens
-    return price if price <= MOST_BUDGET_SHARE * budget.tokens else 0.0
+def means_within(budget: Budget, eval_tokens: float) -> int:
+    """How many means 3 % of the budget can measure, one more than runs are tried at most.
+
+    >>> means_within(Budget(tokens=10_000.0), eval_tokens=250.0)
+    2
+    """
+    affordable = MOST_BUDGET_SHARE * budget.tokens / max(1.0, FORWARD_WEIGHT * eval_tokens)
+    return int(min(MOST_TRIED + 1, affordable))
 
 
 def candidates(steps: Sequence[Step], best: Step) -> list[Step]:
@@ -66,24 +71,48 @@ def candidates(steps: Sequence[Step], best: Step) -> list[Step]:
     return sorted(near, key=eval_loss_of)[:MOST_TRIED]
 
 
-def blend(steps: Sequence[Step], best: Step, *, measure: Measure, goal: Goal) -> tuple[Blend | None, int]:
+def blend(
+    steps: Sequence[Step], best: Step, *, measure: Measure, goal: Goal, most: int = MOST_TRIED + 1
+) -> tuple[Blend | None, int]:
     """The mean to keep in place of the best run, None when none is better; and the tokens forwarded to find out.
 
     Better: 0.5 % below the best run's own loss, and for goal ``balanced`` with no more forgotten than the doctor
-    allows, or than the best run forgets.
+    allows, or than the best run forgets. The mean of siblings, which is tried first, needs only not to be 0.5 % above
+    it: the best of several alike was in part lucky with the validation rows, and their mean was not chosen by them.
+
+    most : means that may be measured
     """
-    names, lowest, tokens = [best.outcome.name], eval_loss_of(best), 0
-    for step in candidates(steps, best):
-        found = measure([*names, step.outcome.name], forgetting=False)
-        tokens += found.eval_tokens
-        if found.eval_loss < lowest:
-            names, lowest = [*names, step.outcome.name], found.eval_loss
-    if not lowest < (1 - BAR_SHARE) * eval_loss_of(best):
+    most_grown = most if goal == "eval" else most - 1  # one is kept for what the mean forgets
+    names, lowest, tokens = _grown(candidates(steps, best), best, measure, most_grown)
+    if len(names) == 1:
         return None, tokens
     if goal == "eval":
-        return Blend(tuple(names), lowest, None), tokens
+        return Blend(names, lowest, None), tokens
     found = measure(names, forgetting=True)
     allowed = max(FORGETTING_NATS.value, best.outcome.summary.forgetting or 0.0)
     if found.forgetting is not None and not found.forgetting <= allowed:
         return None, tokens + found.eval_tokens
-    return Blend(tuple(names), lowest, found.forgetting), tokens + found.eval_tokens
+    return Blend(names, lowest, found.forgetting), tokens + found.eval_tokens
+
+
+def _grown(others: Sequence[Step], best: Step, measure: Measure, most: int) -> tuple[tuple[str, ...], float, int]:
+    """The runs whose mean is better than the best one alone, that one first; its loss; tokens forwarded.
+
+    All siblings at once, then one run after the other, each kept where the mean gets better.
+    """
+    alone = eval_loss_of(best)
+    names: tuple[str, ...] = (best.outcome.name,)
+    lowest, bar, tokens = alone, (1 - BAR_SHARE) * alone, 0
+    singles = [(step.outcome.name,) for step in others]
+    alike = tuple(step.outcome.name for step in others if step.phase == "sibling")
+    measured = 0
+    for more in dict.fromkeys((alike, *singles)):
+        if set(more) <= set(names) or measured == most:
+            continue
+        found = measure([*names, *more], forgetting=False)
+        tokens, measured = tokens + found.eval_tokens, measured + 1
+        if more == alike and found.eval_loss <= (1 + BAR_SHARE) * alone:
+            names, lowest, bar = (*names, *more), found.eval_loss, math.inf
+        elif found.eval_loss < lowest:
+            names, lowest = (*names, *more), found.eval_loss
+    return (names, lowest, tokens) if lowest < bar else ((best.outcome.name,), alone, tokens)

@@ -19,11 +19,16 @@ BAR_SHARE = 0.005
 
 @dataclass(frozen=True)
 class Rung:
-    """A short run at one rate. ``loss``: at its end; infinite when it was cut short or its numbers broke."""
+    """A short run at one rate.
+
+    loss    : at its end; infinite when it was cut short or its numbers broke
+    kept_at : steps of it that later runs may begin at
+    """
 
     step: Step
     rate: float
     total: int
+    kept_at: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:

@@ -18,10 +18,13 @@ from tunewright.tuner.budget import Spent
 from tunewright.tuner.order import AVERAGE_SHARE, Maker
 from tunewright.tuner.rungs import leader, turning_point
 from tunewright.tuner.scouting import Scouting, Setting, changes_between
+from tunewright.tuner.siblings import siblings
 from tunewright.tuner.step import Step
 from tunewright.tuner.trunk import lengthen, settle
 from tunewright.tuner.tuning import LEAST_LAST_SHARE, PLANNED, STRAIGHT
 
+DONE = "no change left whose predicted gain exceeds noise: longer runs were seen to bring no more"
+"""Why a tuning ends with the siblings of its best run."""
 STRAIGHT_FACTOR = 1.4
 """A rate that falls to zero over the whole run wants more than one that holds: about twice on one model of the bundled
 size, no more than the same on three others tried (held ones decayed at their end there); so the middle, and twice
@@ -44,6 +47,7 @@ class Scouted:
     first   : the recipe of the last run, still to be made; with what makes it differ from the plan
     steps   : the runs that were made, whole ones among them when there was room for several at once
     longest : epochs past which longer runs brought no more; None when none turned
+    done    : why no run is to follow; empty when ``first`` is
     """
 
     first: Recipe
@@ -52,6 +56,7 @@ class Scouted:
     steps: tuple[Step, ...]
     spent: Spent
     longest: float | None = None
+    done: str = ""
 
 
 def scout(
@@ -61,7 +66,7 @@ def scout(
     tell: Callable[[str], None] = lambda text: None,
     on_step: Callable[[tuple[Step, ...], Step], None] = lambda steps, best: None,
 ) -> Scouted:
-    """Bracket, race, lengthen; without room for a bracket the plan is returned as it is.
+    """Bracket, race, lengthen, siblings; without room for a bracket the plan is returned as it is.
 
     ``tell`` gets one line of plain text for every decision; ``on_step`` all runs and the best one after each round.
     """
@@ -72,6 +77,8 @@ def scout(
         race(scouting)
         lengthen(scouting)
         settle(scouting)
+        if siblings(scouting):
+            return Scouted(scouting.recipe, scouting.replay, PLANNED, scouting.steps, scouting.used, done=DONE)
     if not scouting.alive:
         return Scouted(scouting.recipe, scouting.replay, PLANNED, scouting.steps, scouting.used)
     return _arrived(scouting)

@@ -29,7 +29,12 @@ is all that counts the short runs are as good as a last one, at any moment. Fact
 that loss has long been flat, so most of it where the exam counts too."""
 KILLS = ("non_finite", "divergence", "worse_than_start")
 """Symptoms that end a short run: what is left of it would say nothing."""
-KNOBS = ("learning_rate", "num_train_epochs", "lr_scheduler_type", "decay_share", "average_share", "lora_rank")
+ENDS = (*KILLS, "overfit")
+"""The same for a run that goes on from another one."""
+KNOBS = (
+    *("learning_rate", "num_train_epochs", "lr_scheduler_type", "decay_share", "average_share", "lora_rank"),
+    "reshuffle",
+)
 """What short runs change of the plan."""
 
 
@@ -168,7 +173,9 @@ class Scouting:
         )
         changes = (*changes_between(self.setting.planned, recipe, why, f"tuner.{phase}"), *self.replay)
         name = f"run-{len(self.steps) + 1 + number}"
-        return Order(name, recipe, phase, changes, why, kept_at=(total,), ends_on=KILLS)
+        ends = sorted({total // self.per_epoch * self.per_epoch, total})  # of its last whole epoch, and its own
+        kept_at = tuple(step for step in ends if step > start)
+        return Order(name, recipe, phase, changes, why, kept_at=kept_at, ends_on=KILLS)
 
     def longer(self, phase: str, rung: Rung, total: int, number: int = 0) -> Order:
         """The same run, longer: it begins where the shorter one ended."""
@@ -177,18 +184,7 @@ class Scouting:
             return self.order(phase, rung.rate, total, why, number=number)
         why = f"{rung.name} goes on from step {rung.total} to {total} steps in all"
         order = self.order(phase, rung.rate, total, why, number=number, start=rung.total)
-        return replace(order, after=rung.name, at_step=rung.total, ends_on=(*KILLS, "overfit"))
-
-    def settling(self, rung: Rung, total: int) -> Order:
-        """The same run to its end: longer, and from where the shorter one ended its rate falls to zero."""
-        order, planned = self.longer("trunk", rung, total), self.setting.planned
-        why = f"{rung.name} goes on from step {rung.total} to {total}, its rate falling to zero"
-        recipe = order.recipe.changed(
-            lr_scheduler_type="wsd", decay_share=1 - rung.total / total, average_share=planned.average_share
-        )
-        return replace(
-            order, recipe=recipe, changes=(*changes_between(planned, recipe, why, "tuner.trunk"), *self.replay), why=why
-        )
+        return replace(order, after=rung.name, at_step=rung.total, ends_on=ENDS)
 
     def affordable(self, orders: Sequence[Order]) -> Sequence[Order]:
         """The first of these that the rest of the budget pays for, with nothing set aside any more."""
@@ -214,7 +210,8 @@ class Scouting:
             self.used = self.used.plus(outcome.spent)
             step = Step(outcome, order.changes, order.why, None, order.phase)
             self.steps = (*self.steps, step)
-            made.append(Rung(step, order.recipe.learning_rate, round(order.recipe.num_train_epochs * self.per_epoch)))
+            total = round(order.recipe.num_train_epochs * self.per_epoch)
+            made.append(Rung(step, order.recipe.learning_rate, total, order.kept_at))
         self.rungs += made
         self._on_step(self.steps, choose(self.steps, self.setting.goal))
         for rung in made:
@@ -228,7 +225,7 @@ def changes_between(before: Recipe, after: Recipe, why: str, rule: str) -> tuple
     for key in KNOBS:
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
-            factor = None if isinstance(new, str) or not old else new / old
+            factor = new / old if isinstance(new, int | float) and old else None
             said = settled if key in ("lr_scheduler_type", "average_share") and after.average_share else why
             changes.append(Change(key, old, new, factor, said, rule, TUNEWRIGHT))
     return tuple(changes)

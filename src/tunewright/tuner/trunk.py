@@ -7,11 +7,12 @@ that is shorter than one that still gained would end below it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 
 from tunewright.planner.words import figure
-from tunewright.tuner.rungs import Rung, clearly_worse, difference, gained, leader, turning_point
-from tunewright.tuner.scouting import LAST_SHARE, Scouting
+from tunewright.tuner.order import Order
+from tunewright.tuner.rungs import Rung, difference, gained, leader, turning_point
+from tunewright.tuner.scouting import LAST_SHARE, Scouting, changes_between
 
 GROWTH, LATE_GROWTH = 2.0, 1.5
 """How much longer the next length is, up to the planned one; beyond it, and where twice is too much to pay."""
@@ -21,19 +22,18 @@ LEAST_TAIL = 0.05
 
 
 def lengthen(scouting: Scouting) -> None:
-    """The best goes on while its last length gained more than noise; two of them while their losses are a tie."""
+    """One goes on while its last length gained more than noise: the best, or the lowest rate that ties with it."""
     if not any(math.isfinite(rung.loss) for rung in scouting.current()):
         return
-    made = scouting.finals()
-    while made:
-        longer = leader(made)
+    longer: Rung | None = _first(scouting)
+    while longer is not None:
         shorter = _shorter(scouting, longer)
         if shorter is not None and not (longer.whole and gained(longer, shorter)):
             scouting.turned = True
             _say_turned(scouting, shorter, longer)
             scouting.target_epochs = _turn(longer) / scouting.per_epoch
             return
-        made = _next_lengths(scouting, _front(made))
+        longer = _next_length(scouting, longer)
 
 
 def settle(scouting: Scouting) -> None:
@@ -42,13 +42,24 @@ def settle(scouting: Scouting) -> None:
         return
     best = scouting.best()
     longest = round(LATE_GROWTH * best.total)
-    order = scouting.settling(best, longest)
+    order = _to_its_end(scouting, best, longest)
     while not scouting.fits([order]) and longest > best.total:
         longest = min(longest - 1, best.total + math.floor(0.95 * (longest - best.total)))
-        order = scouting.settling(best, longest)
+        order = _to_its_end(scouting, best, longest)
     if longest >= (1 + LEAST_TAIL) * best.total:
         scouting.tell(f"{best.name} still gained: it goes on to step {longest}, and its rate falls to zero on the way")
         scouting.run([order])
+
+
+def _to_its_end(scouting: Scouting, trunk: Rung, total: int) -> Order:
+    """The same run, longer: from where the shorter one ended its rate falls to zero."""
+    order, planned = scouting.longer("trunk", trunk, total), scouting.setting.planned
+    why = f"{trunk.name} goes on from step {trunk.total} to {total}, its rate falling to zero"
+    recipe = order.recipe.changed(
+        lr_scheduler_type="wsd", decay_share=1 - trunk.total / total, average_share=planned.average_share
+    )
+    changes = (*changes_between(planned, recipe, why, "tuner.trunk"), *scouting.replay)
+    return replace(order, recipe=recipe, changes=changes, why=why)
 
 
 def _shorter(scouting: Scouting, longer: Rung) -> Rung | None:
@@ -57,27 +68,27 @@ def _shorter(scouting: Scouting, longer: Rung) -> Rung | None:
     return max(shorter, key=lambda rung: rung.total, default=None)
 
 
-def _front(rungs: Sequence[Rung]) -> list[Rung]:
-    """The best, and the next when it is not clearly worse."""
-    best, *others = sorted(rungs, key=lambda rung: (rung.loss, rung.rate))
-    return [best, *(rung for rung in others if not clearly_worse(rung, best))][:2]
+def _first(scouting: Scouting) -> Rung:
+    """Of the longest runs the best; where others tie with it the lowest rate, as short runs favour high ones."""
+    finals = scouting.finals()
+    best = leader(finals)
+    lowest = min((rung for rung in finals if not gained(best, rung)), key=lambda rung: rung.rate)
+    if lowest is not best:
+        scouting.tell(f"{figure(lowest.rate)} and {figure(best.rate)} are a tie: the lower rate goes on")
+    return lowest
 
 
-def _next_lengths(scouting: Scouting, trunks: list[Rung]) -> list[Rung]:
-    """The next round, of one trunk when there is no room for two; empty when there is none for one."""
-    shorter = trunks[0].total
-    for growth in (GROWTH, LATE_GROWTH) if shorter < _planned_steps(scouting) else (LATE_GROWTH,):
-        total = round(shorter * growth)
+def _next_length(scouting: Scouting, trunk: Rung) -> Rung | None:
+    """The trunk, longer; None when there is no room for it."""
+    for growth in (GROWTH, LATE_GROWTH) if trunk.total < _planned_steps(scouting) else (LATE_GROWTH,):
+        total = round(trunk.total * growth)
         epochs = total / scouting.per_epoch
-        orders = [scouting.longer("trunk", rung, total, number) for number, rung in enumerate(trunks)]
-        fitting = next((some for some in (orders, orders[:1]) if scouting.fits(some, last_epochs=epochs)), [])
-        if len(fitting) > 1:
-            scouting.tell(f"{figure(trunks[0].rate)} and {figure(trunks[1].rate)} are a tie: both go on")
-        if fitting:
+        order = scouting.longer("trunk", trunk, total)
+        if scouting.fits([order], last_epochs=epochs):
             scouting.target_epochs = max(scouting.target_epochs, epochs)
-            return scouting.run(fitting)
-    scouting.tell(f"the trunk ends at {shorter} steps: {scouting.no_room}")
-    return []
+            return scouting.run([order])[0]
+    scouting.tell(f"the trunk ends at {trunk.total} steps: {scouting.no_room}")
+    return None
 
 
 def _planned_steps(scouting: Scouting) -> float:

@@ -1,0 +1,71 @@
+"""Less luck: the best run's last part again, its rows in other orders, for a mean that lies lower than any of them.
+
+Runs that share their first part lie in one valley of the loss, whatever order their rows come in afterwards (Frankle et
+al., Linear Mode Connectivity and the Lottery Ticket Hypothesis, 2019-12). So the mean of their weights is no worse than
+they are, and depends less on the order (Gupta et al., Stochastic Weight Averaging in Parallel, 2020-01).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from tunewright.planner.words import counted
+from tunewright.schema.recipe import Reshuffle
+from tunewright.tuner.choice import eval_loss_of
+from tunewright.tuner.order import Order
+from tunewright.tuner.rungs import Rung
+from tunewright.tuner.scouting import ENDS, LAST_SHARE, Scouting, changes_between
+
+MOST = 4
+"""Siblings of a run; a mean of four has half the spread of one."""
+MOST_SHARED = 0.75
+"""Of the steps to the lowest loss, what siblings may have in common: with less of their own they hardly differ."""
+BEYOND = 1.2
+"""They end this much past the step at which the loss was lowest: another order has its lowest elsewhere."""
+SEEDS = 2**31
+
+
+def siblings(scouting: Scouting) -> bool:
+    """Make as many as the budget holds where longer runs brought no more; whether any were made.
+
+    Not where a last run is to follow: what it is for is not in the evaluation loss.
+    """
+    if not scouting.turned or LAST_SHARE[scouting.setting.goal] > 0 or not scouting.alive:
+        return False
+    best = min(scouting.current(), key=lambda rung: eval_loss_of(rung.step))
+    lowest = (best.step.outcome.summary.best_epoch or 0.0) * scouting.per_epoch
+    trunk, epochs = _shared(scouting, best, MOST_SHARED * lowest)
+    total = max(epochs * scouting.per_epoch + 1, math.ceil(BEYOND * lowest))
+    orders = [_order(scouting, trunk, epochs, total, number) for number in range(MOST)]
+    while orders and not scouting.fits(orders):
+        orders.pop()
+    if orders:
+        scouting.tell(
+            f"{best.name} was best at step {lowest:.0f}: what is left of the budget makes "
+            f"{counted(len(orders), 'sibling')} of it to step {total}, the same up to epoch {epochs} and then with the "
+            "rows in other orders, for a mean of their weights"
+        )
+        scouting.run(orders)
+    return bool(orders)
+
+
+def _shared(scouting: Scouting, best: Rung, latest: float) -> tuple[Rung, int]:
+    """A run on the way to the best that was kept at the end of an epoch, and that epoch: the last one before step
+    ``latest``; epoch 0 where none was kept."""
+    same = [rung for rung in scouting.current() if rung.rate == best.rate and rung.whole]
+    steps = [(step, rung) for rung in same for step in rung.kept_at if step <= latest]
+    ends = [(step // scouting.per_epoch, rung) for step, rung in steps if step % scouting.per_epoch == 0]
+    epochs, trunk = max(ends, key=lambda end: end[0], default=(0, best))
+    return trunk, epochs
+
+
+def _order(scouting: Scouting, trunk: Rung, epochs: int, total: int, number: int) -> Order:
+    at_step, planned = epochs * scouting.per_epoch, scouting.setting.planned
+    why = f"{trunk.name} again from step {at_step} to {total}, with the rows in another order"
+    order = scouting.order("sibling", trunk.rate, total, why, number=number, start=at_step)
+    reshuffle = Reshuffle(from_epoch=epochs, seed=(planned.seed + 1 + number) % SEEDS)
+    recipe = order.recipe.changed(reshuffle=reshuffle)
+    changes = (*changes_between(planned, recipe, why, "tuner.sibling"), *scouting.replay)
+    after = trunk.name if epochs else ""
+    return replace(order, recipe=recipe, changes=changes, after=after, at_step=at_step, ends_on=ENDS)
