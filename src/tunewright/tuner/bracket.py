@@ -11,7 +11,7 @@ from tunewright.planner.words import figure, two_digits
 from tunewright.prescribe.prescribe import prescribe
 from tunewright.prescribe.rule import describe_changes
 from tunewright.tuner.order import Order
-from tunewright.tuner.rungs import Rung, clearly_worse, leader
+from tunewright.tuner.rungs import Rung, better, leader
 from tunewright.tuner.scouting import Scouting, listed
 from tunewright.tuner.tuning import case_of
 
@@ -135,4 +135,4 @@ def _field(scouting: Scouting, best: Rung) -> list[Rung]:
     lower, upper = near[max(0, place - 1) : place], near[place + 1 : place + 2]
     if scouting.replay:
         return [*lower, best, *near[max(0, place - 2) : max(0, place - 1)]]
-    return [*lower, best, *(rung for rung in upper if not clearly_worse(rung, best))]
+    return [*lower, best, *(rung for rung in upper if not better(best, rung))]

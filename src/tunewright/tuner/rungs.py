@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunewright.tuner.ranking import NOISE_ERRORS, paired_error
+from tunewright.tuner.ranking import paired_error
 from tunewright.tuner.step import Step
 
 BAR_SHARE = 0.005
@@ -61,23 +61,15 @@ def difference(one: Rung, other: Rung) -> tuple[float, float]:
     return one.loss - other.loss, error if math.isfinite(error) else 0.0
 
 
-def clearly_worse(one: Rung, best: Rung) -> bool:
-    """Whether ``one`` is more than 0.5 % behind, two standard errors granted to it."""
-    if not math.isfinite(one.loss):
-        return True
-    behind, error = difference(one, best)
-    return behind - NOISE_ERRORS * error > BAR_SHARE * best.loss
+def better(one: Rung, other: Rung) -> bool:
+    """Whether ``one`` is below ``other`` by more than 0.5 % and more than one standard error of the difference.
 
-
-def gained(longer: Rung, shorter: Rung) -> bool:
-    """Whether the longer run is better by more than 0.5 % and more than one standard error of the difference.
-
-    One, not two: going on costs tokens that the budget has, stopping early costs loss.
+    One, not two: to go on with what is not better costs tokens that the budget has, to leave what is costs loss.
     """
-    if not math.isfinite(longer.loss):
+    if not math.isfinite(one.loss):
         return False
-    behind, error = difference(shorter, longer)
-    return behind > max(error, BAR_SHARE * longer.loss)
+    behind, error = difference(other, one)
+    return behind > max(error, BAR_SHARE * one.loss)
 
 
 def turning_point(points: Sequence[tuple[float, float]]) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tunewright.planner.words import figure
 from tunewright.tuner.order import Order
-from tunewright.tuner.rungs import Rung, difference, gained, leader, turning_point
+from tunewright.tuner.rungs import Rung, better, difference, leader, turning_point
 from tunewright.tuner.scouting import LAST_SHARE, Scouting, changes_between
 
 GROWTH, LATE_GROWTH = 2.0, 1.5
@@ -28,7 +28,7 @@ def lengthen(scouting: Scouting) -> None:
     longer: Rung | None = _first(scouting)
     while longer is not None:
         shorter = _shorter(scouting, longer)
-        if shorter is not None and not (longer.whole and gained(longer, shorter)):
+        if shorter is not None and not (longer.whole and better(longer, shorter)):
             scouting.turned = True
             _say_turned(scouting, shorter, longer)
             scouting.target_epochs = _turn(longer) / scouting.per_epoch
@@ -72,7 +72,7 @@ def _first(scouting: Scouting) -> Rung:
     """Of the longest runs the best; where others tie with it the lowest rate, as short runs favour high ones."""
     finals = scouting.finals()
     best = leader(finals)
-    lowest = min((rung for rung in finals if not gained(best, rung)), key=lambda rung: rung.rate)
+    lowest = min((rung for rung in finals if not better(best, rung)), key=lambda rung: rung.rate)
     if lowest is not best:
         scouting.tell(f"{figure(lowest.rate)} and {figure(best.rate)} are a tie: the lower rate goes on")
     return lowest
