@@ -174,11 +174,43 @@ def test_a_long_warm_up_and_a_rate_far_too_low_are_put_right_together(share, bot
     assert changed == ({"warmup_ratio": 0.05, "learning_rate": PLANNED} if both else {"warmup_ratio": 0.05})
 
 
-@pytest.mark.parametrize(("times", "looked"), [(0.7, True), (2.0, True), (2.5, False)])
-def test_a_blow_up_at_the_planned_rate_looks_at_the_rows_and_takes_a_third_of_it(times, looked):
+@pytest.mark.parametrize(
+    ("times", "after", "looked"),
+    [(0.7, 0.7 / 3, True), (2.0, 2.0 / 3, True), (2.5, 1.0, True), (4.9, 1.0, True), (5.5, 1.0, False)],
+)
+def test_below_five_times_the_planned_rate_a_blow_up_looks_at_the_rows_too(times, after, looked):
     prescription = prescribe(asked(finding("divergence", (3, 100)), rate=times * PLANNED))
-    assert values(prescription)["learning_rate"] == pytest.approx(times * PLANNED / 3, rel=1e-5)
+    assert values(prescription)["learning_rate"] == pytest.approx(after * PLANNED, rel=1e-5)
     assert [change.key for change in prescription.changes if is_step(change)] == (["data", "template"] * looked)
+
+
+def test_numbers_that_broke_at_a_rate_above_the_bracket_are_the_rates_doing():
+    prescription = prescribe(asked(finding("non_finite", (3, 100)), made=nan_after(3), rate=3 * PLANNED))
+    assert values(prescription)["learning_rate"] == pytest.approx(PLANNED, rel=1e-5)
+    assert not any(is_step(change) for change in prescription.changes)
+
+
+@pytest.mark.parametrize(
+    ("highest", "last", "nothing"), [(2.3, 1.99, True), (2.3, 1.93, False), (2.15, 1.99, False), (2.3, 2.1, True)]
+)
+@pytest.mark.parametrize(("times", "after"), [(1.0, 1 / 3), (3.0, 1.0), (8.0, 1.0)])
+def test_a_run_that_did_harm_and_took_it_back_is_not_kept(highest, last, nothing, times, after):
+    def evaluated(step):
+        return 2.0 + (highest - 2.0) * step / 50 if step <= 50 else highest + (last - highest) * (step - 50) / 50
+
+    made = curve(evaluated, evals=range(0, 101, 10))
+    prescription = prescribe(asked(rate=times * PLANNED, made=made))
+    assert prescription.keep is not nothing
+    if nothing:
+        assert values(prescription)["learning_rate"] == pytest.approx(after * PLANNED, rel=1e-5)
+        assert "nothing was gained: the evaluation loss was 2 before training" in prescription.why
+    assert prescribe(asked("prefix_log", rate=times * PLANNED, made=made)).keep
+
+
+def test_a_run_that_over_fitted_back_to_its_start_is_the_over_fitting_rules():
+    made = curve(lambda step: 2.0 if step == 0 else 1.0 if step <= 10 else 1.0 + step / 80, evals=range(0, 101, 10))
+    prescription = prescribe(asked("overfit", rate=PLANNED, made=made))
+    assert "num_train_epochs" in values(prescription)
 
 
 @pytest.mark.parametrize(("step", "calm"), [(60, True), (40, False)])

@@ -25,6 +25,7 @@ PLAN_REACH = 2.0  # times: a plan brackets its learning rate by this factor
 CALM_RISE = 1.3  # a training loss that was never this many times its own lowest before it broke had not diverged
 LONG_CALM = 0.5  # share of the run, well past any warm-up
 FEWEST_FALLS = 4  # in a row; by chance once in 24 times
+HARMED, GAINED = 0.1, 0.03  # shares of the untouched model's loss: above it on the way, and below it at the end
 EARLY_SHARE = 0.05  # a blow-up within the first 5 % of the steps is the learning rate itself, not its late effect
 _RISE = 1.2  # a training loss this many times the first one counts as blown up
 
@@ -46,6 +47,23 @@ def blow_up(case: Case) -> Finding | None:
 def of_validation_alone(finding: Finding) -> bool:
     """Whether evaluations are no numbers while the training loss is one: weights that broke would break both."""
     return finding.symptom == "non_finite" and finding.evidence.get("where") == "eval_loss"
+
+
+def came_to_nothing(case: Case) -> str:
+    """What says that training did harm and then only took it back: a finished run of which an evaluation was more than
+    a tenth above the untouched model's, and the last is not 3 % below it. "" otherwise, where that is not known, and
+    where it learned by heart, which the over-fitting rules speak of."""
+    curve, last = case.curve, case.last_eval
+    if curve is None or curve.base_eval_loss is None or last is None or case.has("prefix_log", "overfit"):
+        return ""
+    before, worst = curve.base_eval_loss, int(np.argmax(case.evals.values))
+    highest = float(case.evals.values[worst])
+    if not highest > (1 + HARMED) * before or last < (1 - GAINED) * before:
+        return ""
+    return (
+        f"nothing was gained: the evaluation loss was {show(before)} before training, {show(highest)} at step "
+        f"{int(case.evals.steps[worst])} and {show(last)} at the end"
+    )
 
 
 def blew_up_early(case: Case, finding: Finding) -> bool:

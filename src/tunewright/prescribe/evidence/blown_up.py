@@ -11,10 +11,13 @@ from tunewright.prescribe.symptoms import (
     blew_up_early,
     blow_up,
     broke_out_of_calm,
+    came_to_nothing,
     rate_as_planned,
     rate_far_above,
     rose_before,
 )
+from tunewright.prescribe.values import as_times
+from tunewright.schema.finding import Finding
 
 
 def _numbers(case: Case) -> tuple[Rung, ...]:
@@ -55,12 +58,16 @@ def _look_at_rows(says: str) -> tuple[Move, ...]:
     return (Move("data", why=says), Move("template", why=says))
 
 
+def _no_number(finding: Finding | None) -> bool:
+    return finding is not None and finding.symptom == "non_finite"
+
+
 def _blow_up(case: Case) -> tuple[Rung, ...]:
-    finding = blow_up(case)
-    if finding is None:
+    finding, nothing = blow_up(case), came_to_nothing(case)
+    if finding is None and not nothing:
         return ()
-    early = blew_up_early(case, finding) and not case.usual
-    says = f"{finding.symptom.replace('_', ' ')} ({finding.why})"
+    early = finding is not None and blew_up_early(case, finding) and not case.usual
+    says = nothing if finding is None else f"{finding.symptom.replace('_', ' ')} ({finding.why})"
     where = "within the first 5 % of the steps: LR / 10" if early else "after the first 5 % of the steps: LR / 3"
     warmup = more_warmup(case, f"{says}: a longer way up to the peak too, as the first steps are the riskiest")
     if rate_as_planned(case):
@@ -68,6 +75,12 @@ def _blow_up(case: Case) -> tuple[Rung, ...]:
         third = Rung("LR / 3", f"{says}, {where}", (*_look_at_rows(says), Move("learning_rate", 1 / 3), *warmup))
     else:
         third = Rung("LR / 3", f"{says}, {where}", (Move("learning_rate", 1 / 3), *warmup))
+    times = case.times_usual("learning_rate")
+    if times is not None and not rate_as_planned(case) and not rate_far_above(case) and not _no_number(finding):
+        says = (
+            f"{says}; the LR is {as_times(times)} of the planned one, which need not be all: look at the rows as well"
+        )
+        return (*back_to_usual(case, says, *_look_at_rows(says)), third)
     tenth = Rung("LR / 10", f"{says}, {where}", (Move("learning_rate", 0.1), *warmup))
     tighter = Rung("tighter clipping", says, clip_to(case, TIGHT_CLIP))
     if rate_far_above(case):
@@ -83,7 +96,9 @@ BLOW_UP = Rule(
     says="non-finite, diverged or worse than the start: lower the LR, longer warm-up, then tighter clipping",
     generalises=(
         "an LR far above the one such a run is planned with goes back to that; one that is no higher is not the likely "
-        "cause, so rows and template are looked at first; where the plan is not known, LR / 10 when it began in the "
+        "cause, so rows and template are looked at first, and beside it where it is higher by less than that, unless "
+        "numbers broke; the same for a run that was a tenth worse than the untouched model and came back to within 3 % "
+        "of it; where the plan is not known, LR / 10 when it began in the "
         "first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none"
     ),
     ask=_blow_up,
