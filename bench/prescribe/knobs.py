@@ -19,6 +19,7 @@ from bench.fault_sft.spec import Recipe, Spec
 from tunewright.planner.batch import effective_batch_for
 from tunewright.planner.learning_rate import first_run
 from tunewright.planner.run_length import epochs_for
+from tunewright.prescribe.evidence.blown_up import LOOK_AS_WELL
 from tunewright.prescribe.evidence.first import DATA
 from tunewright.prescribe.rule import is_step
 from tunewright.schema.prescription import Change, Prescription
@@ -123,8 +124,13 @@ def followed(spec: Spec, prescription: Prescription) -> Spec | None:
         return replace(
             spec, recipe=_without_copies(_changed(spec.recipe, changes), int(spec.ops["duplicate"])), ops=ops
         )
-    told = [change for change in changes if not found_by_looking or change.rule == DATA.name]
+    told = [change for change in changes if not found_by_looking or _whatever_is_found(change)]
     return replace(spec, recipe=_changed(spec.recipe, told), ops=ops)
+
+
+def _whatever_is_found(change: Change) -> bool:
+    """Whether a knob is told beside a look for a reason of its own: a slip, or a rate above the plan's bracket."""
+    return change.rule == DATA.name or LOOK_AS_WELL in change.why
 
 
 def _without_copies(recipe: Recipe, rows: int) -> Recipe:

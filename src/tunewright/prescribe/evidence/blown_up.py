@@ -16,8 +16,10 @@ from tunewright.prescribe.symptoms import (
     rate_far_above,
     rose_before,
 )
-from tunewright.prescribe.values import as_times
 from tunewright.schema.finding import Finding
+
+LOOK_AS_WELL = "the LR need not be all of it: look at the rows as well"
+"""Said of a rate that is changed whatever the rows show."""
 
 
 def _numbers(case: Case) -> tuple[Rung, ...]:
@@ -75,12 +77,9 @@ def _blow_up(case: Case) -> tuple[Rung, ...]:
         third = Rung("LR / 3", f"{says}, {where}", (*_look_at_rows(says), Move("learning_rate", 1 / 3), *warmup))
     else:
         third = Rung("LR / 3", f"{says}, {where}", (Move("learning_rate", 1 / 3), *warmup))
-    times = case.times_usual("learning_rate")
-    if times is not None and not rate_as_planned(case) and not rate_far_above(case) and not _no_number(finding):
-        says = (
-            f"{says}; the LR is {as_times(times)} of the planned one, which need not be all: look at the rows as well"
-        )
-        return (*back_to_usual(case, says, *_look_at_rows(says)), third)
+    known = case.times_usual("learning_rate") is not None
+    if known and not rate_as_planned(case) and not rate_far_above(case) and not _no_number(finding):
+        return (*back_to_usual(case, f"{says}; {LOOK_AS_WELL}", *_look_at_rows(says)), third)
     tenth = Rung("LR / 10", f"{says}, {where}", (Move("learning_rate", 0.1), *warmup))
     tighter = Rung("tighter clipping", says, clip_to(case, TIGHT_CLIP))
     if rate_far_above(case):
