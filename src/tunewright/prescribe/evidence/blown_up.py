@@ -95,10 +95,10 @@ BLOW_UP = Rule(
     says="non-finite, diverged or worse than the start: lower the LR, longer warm-up, then tighter clipping",
     generalises=(
         "an LR far above the one such a run is planned with goes back to that; one that is no higher is not the likely "
-        "cause, so rows and template are looked at first, and beside it where it is higher by less than that, unless "
-        "numbers broke; the same for a run that was a tenth worse than the untouched model and came back to within 3 % "
-        "of it; where the plan is not known, LR / 10 when it began in the "
-        "first 5 % of the steps, else / 3; warm-up x2 up to 20 %, 5 % if none"
+        "cause, so rows and template are looked at first; one in between goes back, and they are looked at as well, "
+        "unless numbers broke; the same for a run that was a tenth worse than the untouched model and came back to "
+        "within 3 % of it; where the plan is not known, LR / 10 when it began in the first 5 % of the steps, else / 3; "
+        "warm-up x2 up to 20 %, 5 % if none"
     ),
     ask=_blow_up,
     before={"learning_rate": 3e-3, "warmup_ratio": 0.05},
