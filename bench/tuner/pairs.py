@@ -88,7 +88,6 @@ PAIRS = {
         Pair("demo", "tiny", 160, (2, 4, 8, 12), "a fifth of the demo's questions"),
         Pair("grammar512", "grammar-gemma3", 512, (2, 4, 6, 8), "the same language, 128 steps an epoch", 4, 96),
         Pair("code512", "code-qwen3", 512, (1, 2, 3, 4), "the same programs, 128 steps an epoch", 4, 96),
-        Pair("facts512", "facts-llama", 512, (1, 2, 3, 4), "the same handbook, 128 steps an epoch", 4, 96),
     )
 }
 
