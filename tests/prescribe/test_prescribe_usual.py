@@ -203,7 +203,7 @@ def test_a_run_that_did_harm_and_took_it_back_is_not_kept(highest, last, nothing
     assert prescription.keep is not nothing
     if nothing:
         assert values(prescription)["learning_rate"] == pytest.approx(after * PLANNED, rel=1e-5)
-        assert "nothing was gained: the evaluation loss was 2 before training" in prescription.why
+        assert "it ended no better than it began: the evaluation loss was 2 before training" in prescription.why
     assert prescribe(asked("prefix_log", rate=times * PLANNED, made=made)).keep
 
 

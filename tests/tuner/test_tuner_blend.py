@@ -23,6 +23,10 @@ def step(name: str, loss: float | None, *, forgetting: float | None = None, heal
     return Step(replace(outcome, summary=summary, diagnosis=diagnosis), (), "", None)
 
 
+def siblings(**losses: float) -> list[Step]:
+    return [replace(step(name, loss), phase="sibling") for name, loss in losses.items()]
+
+
 class Means:
     """Losses of means by the runs in them; every other mean is bad. ``asked``: which were measured."""
 
@@ -56,7 +60,7 @@ def test_runs_far_from_the_best_sick_ones_and_ones_without_a_loss_are_no_candida
     best = step("a", 1.0)
     others = [step("far", 1.3), step("ill", 1.1, health="sick"), step("none", None), step("nan", math.nan)]
     assert [one.outcome.name for one in candidates([best, *others, step("b", 1.2)], best)] == ["b"]
-    many = [best, *(step(f"r{i}", 1.0 + i / 100) for i in range(9))]
+    many = [best, *(step(f"r{i}", 1.01 + i / 100) for i in range(9))]
     assert [one.outcome.name for one in candidates(many, best)] == [f"r{i}" for i in range(MOST_TRIED)]
 
 
@@ -89,19 +93,41 @@ def test_no_more_means_are_measured_than_were_paid_for() -> None:
 
 @pytest.mark.parametrize(("loss", "kept"), [(0.9, True), (1.004, True), (1.006, False)])
 def test_the_mean_of_siblings_is_kept_unless_it_is_worse_by_more_than_half_a_percent(loss: float, kept: bool) -> None:
-    steps = [step("a", 1.0), *(replace(step(name, 1.1), phase="sibling") for name in "bc")]
+    steps = [step("a", 1.0), *siblings(b=1.1, c=1.12)]
     found, tokens = blended(steps, Means({("a", "b", "c"): loss}))
     assert found == (Blend(("a", "b", "c"), loss, None) if kept else None)
     assert tokens == (10 if kept else 30)
 
 
 def test_other_runs_join_the_mean_of_siblings_where_it_gets_better() -> None:
-    steps = [step("a", 1.0), step("d", 1.05), *(replace(step(name, 1.1), phase="sibling") for name in "bc")]
+    steps = [step("a", 1.0), step("d", 1.05), *siblings(b=1.1, c=1.12)]
     means = Means({("a", "b", "c"): 1.001, ("a", "b", "c", "d"): 0.99})
     assert blended(steps, means)[0] == Blend(("a", "b", "c", "d"), 0.99, None)
 
 
+def test_all_siblings_are_in_their_mean_however_many_other_runs_are_better() -> None:
+    steps = [
+        step("a", 1.0),
+        *(step(f"r{i}", 1.01 + i / 100) for i in range(9)),
+        *siblings(b=1.2, c=1.21, d=1.22, e=1.23),
+    ]
+    names = [one.outcome.name for one in candidates(steps, steps[0])]
+    assert names == ["r0", "b", "c", "d", "e"]
+    means = Means({})
+    blended(steps, means)
+    assert means.asked[0] == ("a", "b", "c", "d", "e")
+
+
+def test_a_run_that_kept_the_weights_of_another_is_measured_once() -> None:
+    steps = [step("a", 1.0), step("longer a", 1.0), step("b", 1.1), *siblings(c=1.1, d=1.12)]
+    assert [one.outcome.name for one in candidates(steps, steps[0])] == ["b", "d"]
+
+
+def test_one_sibling_is_a_run_like_the_others() -> None:
+    assert blended([step("a", 1.0), *siblings(b=1.1)], Means({("a", "b"): 1.001})) == (None, 10)
+
+
 def test_one_sibling_is_measured_once() -> None:
     means = Means({})
-    assert blended([step("a", 1.0), replace(step("b", 1.1), phase="sibling")], means) == (None, 10)
+    assert blended([step("a", 1.0), *siblings(b=1.1)], means) == (None, 10)
     assert means.asked == [("a", "b")]

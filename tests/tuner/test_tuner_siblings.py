@@ -75,8 +75,31 @@ def test_none_where_runs_still_gain_or_where_a_last_run_is_to_follow(turns_at: f
     assert not scouted.done
 
 
-def test_where_the_lowest_loss_comes_before_anything_was_kept_they_are_whole_runs() -> None:
-    _, siblings = made_with(World(turns_at=0.4, late_costs=2.0), 100.0)
-    assert siblings
-    assert all((order.after, order.at_step) == ("", 0) for order in siblings)
-    assert all(order.recipe.reshuffle is not None and order.recipe.reshuffle.from_epoch == 0 for order in siblings)
+def test_none_where_the_lowest_loss_comes_before_anything_was_kept() -> None:
+    scouted, siblings = made_with(World(turns_at=0.4, late_costs=2.0), 100.0)
+    assert not siblings
+    assert not scouted.done
+
+
+def test_none_where_the_untouched_model_was_best() -> None:
+    scouted, siblings = made_with(World(start=0.2, turns_at=6.0), 100.0)
+    assert not siblings
+    assert not scouted.done
+
+
+@pytest.mark.parametrize("given", [{"means": 0}, {"planned": PLANNED.changed(reshuffle={"from_epoch": 1, "seed": 3})}])
+def test_none_without_a_mean_or_where_the_plan_has_an_order_of_its_own(given: dict[str, Any]) -> None:
+    assert not made_with(World(turns_at=6.0), 100.0, **given)[1]
+
+
+def test_none_where_an_epoch_is_one_step() -> None:
+    planned = PLANNED.changed(per_device_train_batch_size=ROWS)
+    assert not made_with(World(turns_at=6.0), 100.0, planned=planned)[1]
+
+
+def test_a_budget_of_runs_is_used_up_to_the_last() -> None:
+    world = World(turns_at=6.0)
+    made_with(world, 100.0)
+    before = sum(len(orders) for orders in world.made) - MOST
+    _, siblings = made_with(World(turns_at=6.0), 100.0, budget=Budget(runs=before + 2))
+    assert len(siblings) == 2

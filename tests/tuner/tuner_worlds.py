@@ -42,6 +42,7 @@ class World:
 
     breaks_above : rates whose numbers break; ``breaks``: further such rates
     forgets      : nats per token and epoch, without replay
+    start        : loss of the untouched model
     made         : the orders so far, in rounds
     """
 
@@ -51,6 +52,7 @@ class World:
     breaks: tuple[float, ...] = ()
     forgets: float = 0.0
     late_costs: float = 0.08
+    start: float = 3.0
     noise: float = 0.002
     made: list[list[Order]] = field(default_factory=list)
 
@@ -72,7 +74,7 @@ class World:
         steps = np.arange(1, total + 1)
         loss = np.array([self.loss(recipe, step) for step in steps])
         evals = np.array(sorted(evaluation_steps(recipe, total, PER_EPOCH)))
-        eval_loss = np.array([3.0 if step == 0 else self.loss(recipe, step) for step in evals])
+        eval_loss = np.array([self.start if step == 0 else self.loss(recipe, step) for step in evals])
         if recipe.learning_rate > self.breaks_above or recipe.learning_rate in self.breaks:
             loss[10:] = math.nan
             loss, steps, evals, eval_loss = loss[:20], steps[:20], evals[:1], eval_loss[:1]
@@ -94,7 +96,7 @@ class World:
             name=order.name,
             config=recipe.model_dump(),
             eval_loss=float(eval_loss[best]),
-            base_eval_loss=3.0,
+            base_eval_loss=self.start,
             best_epoch=float(evals[best]) / PER_EPOCH,
             forgetting=float(general[best] - 0.1) if self.forgets else None,
             health=diagnosis.health,

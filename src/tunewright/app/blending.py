@@ -36,13 +36,15 @@ def blend_runs(
     found, tokens = blend(tuning.steps, tuning.best, measure=means.measure, goal=goal, most=most)
     tuning = replace(tuning, spent=tuning.spent.plus(Spent(eval_tokens=tokens)))
     if found is None:
-        tell(f"no mean of {best.name}'s weights with those of {', '.join(others)} is better by more than 0.5 %")
+        if tokens:
+            tell(f"no mean of {best.name}'s weights with those of other runs is better by more than 0.5 %")
         return None, tuning
     means.keep(found)
     alone = eval_loss_of(tuning.best)
+    lucky = "" if found.eval_loss < alone else ", not lower but less a matter of luck"
     tell(
         f"the mean of the weights of {', '.join(found.names)} has a loss of {found.eval_loss:.4f} on the validation "
-        f"rows, {best.name} alone {alone:.4f}: the mean is kept, in {best.name}/blend"
+        f"rows{lucky}, {best.name} alone {alone:.4f}: the mean is kept, in {best.name}/blend"
     )
     return found, tuning
 

@@ -147,6 +147,7 @@ class TuningAtWork:
             given=given,
             spent=learned.spent,
             before=learned.steps,
+            means=self.means,
         )
         if recipe.method == "full":
             self.tell("no probes: full fine-tuning changes the base itself, so runs cannot share it")

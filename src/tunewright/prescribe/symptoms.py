@@ -50,9 +50,9 @@ def of_validation_alone(finding: Finding) -> bool:
 
 
 def came_to_nothing(case: Case) -> str:
-    """What says that training did harm and then only took it back: a finished run of which an evaluation was more than
-    a tenth above the untouched model's, and the last is not 3 % below it. "" otherwise, where that is not known, and
-    where it learned by heart, which the over-fitting rules speak of."""
+    """What says that training did harm and left nothing: a finished run of which an evaluation was more than a tenth
+    above the untouched model's, and the last is not 3 % below it. "" otherwise, where that is not known, and where it
+    learned by heart, which the over-fitting rules speak of."""
     curve, last = case.curve, case.last_eval
     if curve is None or curve.base_eval_loss is None or last is None or case.has("prefix_log", "overfit"):
         return ""
@@ -60,9 +60,10 @@ def came_to_nothing(case: Case) -> str:
     highest = float(case.evals.values[worst])
     if not highest > (1 + HARMED) * before or last < (1 - GAINED) * before:
         return ""
+    low, at = show(float(case.evals.values.min())), int(case.evals.steps[int(np.argmin(case.evals.values))])
     return (
-        f"nothing was gained: the evaluation loss was {show(before)} before training, {show(highest)} at step "
-        f"{int(case.evals.steps[worst])} and {show(last)} at the end"
+        f"it ended no better than it began: the evaluation loss was {show(before)} before training, {show(highest)} at "
+        f"step {int(case.evals.steps[worst])}, {low} at its lowest at step {at} and {show(last)} at the end"
     )
 
 

@@ -2,7 +2,7 @@
 
 Runs that start from one base and see the same rows lie in one valley of the loss, and the mean of their weights often
 lies lower than any of them (Wortsman et al., Model soups, 2022-03). As there, the best run comes first and the others
-are added from the next best on, each kept only where the mean gets better.
+are added from the next best on, each kept only where the mean gets better; siblings come before, all at once.
 """
 
 from __future__ import annotations
@@ -61,14 +61,22 @@ def means_within(budget: Budget, eval_tokens: float) -> int:
 
 
 def candidates(steps: Sequence[Step], best: Step) -> list[Step]:
-    """The runs that may be averaged with the best one, best first: those near it that ended well."""
+    """The runs that may be averaged with the best one: those near it that ended well, best first; all siblings, and
+    of the others no more than five runs in all leave room for. A run that kept the weights of another is that one."""
     bar = (1 + NEAR_SHARE) * eval_loss_of(best)
-    near = [
-        step
-        for step in steps
-        if step is not best and step.outcome.diagnosis.health != "sick" and eval_loss_of(step) <= bar
-    ]
-    return sorted(near, key=eval_loss_of)[:MOST_TRIED]
+    near = [step for step in steps if step.outcome.diagnosis.health != "sick" and eval_loss_of(step) <= bar]
+    kept = {_kept(step): step for step in reversed([best, *sorted(near, key=eval_loss_of)])}
+    different = sorted((step for step in kept.values() if step is not best), key=eval_loss_of)
+    others = [step for step in different if step.phase != "sibling"]
+    room = max(1, MOST_TRIED - (len(different) - len(others)))
+    return [step for step in different if step.phase == "sibling" or step in others[:room]]
+
+
+def _kept(step: Step) -> tuple[object, ...]:
+    """What tells the weights that a run kept: a longer run keeps those of the one it went on from when it got no
+    better."""
+    summary = step.outcome.summary
+    return step.outcome.recipe.learning_rate, step.outcome.recipe.lora_rank, summary.best_epoch, summary.eval_loss
 
 
 def blend(
@@ -104,7 +112,8 @@ def _grown(others: Sequence[Step], best: Step, measure: Measure, most: int) -> t
     names: tuple[str, ...] = (best.outcome.name,)
     lowest, bar, tokens = alone, (1 - BAR_SHARE) * alone, 0
     singles = [(step.outcome.name,) for step in others]
-    alike = tuple(step.outcome.name for step in others if step.phase == "sibling")
+    family = tuple(step.outcome.name for step in others if step.phase == "sibling")
+    alike = family if len(family) > 1 else ()
     measured = 0
     for more in dict.fromkeys((alike, *singles)):
         if set(more) <= set(names) or measured == most:

@@ -44,7 +44,7 @@ NEIGHBOURS = ((1.0, 1.0), (1.4, 1.0), (1.0, LONGER), (0.7, 1.0))
 class Scouted:
     """What scouting arrives at.
 
-    first   : the recipe of the last run, still to be made; with what makes it differ from the plan
+    first   : the recipe of the last run, still to be made unless ``done``; with what makes it differ from the plan
     steps   : the runs that were made, whole ones among them when there was room for several at once
     longest : epochs past which longer runs brought no more; None when none turned
     done    : why no run is to follow; empty when ``first`` is

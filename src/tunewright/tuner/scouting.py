@@ -13,7 +13,7 @@ from tunewright.prescribe.guide.ladders import REPLAY_SHARE
 from tunewright.schema.prescription import Change
 from tunewright.schema.recipe import Recipe, Replay
 from tunewright.tuner.budget import Budget, Spent
-from tunewright.tuner.choice import choose
+from tunewright.tuner.choice import choose, eval_loss_of
 from tunewright.tuner.cut import BUDGET_MARGIN, affordable_share
 from tunewright.tuner.order import Maker, Order, held
 from tunewright.tuner.prices import Prices
@@ -45,6 +45,7 @@ class Setting:
     prices : asked anew each time, because the speed becomes known
     given  : keys the user set; rate and length are where the search starts, a warm-up is kept
     before : runs made earlier in this tuning; ``spent``: what they used
+    means  : how many means of weights can be measured at the end
     """
 
     planned: Recipe
@@ -55,6 +56,7 @@ class Setting:
     given: frozenset[str] = frozenset()
     spent: Spent = field(default_factory=Spent)
     before: tuple[Step, ...] = ()
+    means: int = 1
 
 
 class Scouting:
@@ -133,11 +135,13 @@ class Scouting:
         enough = affordable_share(self.setting.prices()(recipe), budget, self.used) >= share
         return enough and self.used.runs < budget.runs
 
-    def fits(self, orders: Sequence[Order], *, share: float = 1.0, last_epochs: float | None = None) -> bool:
+    def fits(
+        self, orders: Sequence[Order], *, share: float = 1.0, last_epochs: float | None = None, spare_runs: int = 1
+    ) -> bool:
         """Whether these take no more than ``share`` of what is left when the last run is paid for.
 
         ``last_epochs``: the length of that run, not below the planned one where the exam counts and no run turned;
-        None: the planned one.
+        None: the planned one. ``spare_runs``: of a budget of runs, those that must be left.
         """
         budget, prices = self.setting.budget, self.setting.prices()
         epochs = last_epochs or self.target_epochs
@@ -150,7 +154,7 @@ class Scouting:
         return (
             sum(cost.tokens for cost in costs) <= share * tokens
             and sum(cost.seconds for cost in costs) <= share * seconds
-            and len(orders) < budget.runs - self.used.runs
+            and len(orders) + spare_runs <= budget.runs - self.used.runs
         )
 
     def _last_run(self, epochs: float) -> Recipe:
@@ -238,7 +242,8 @@ def came(rung: Rung) -> str:
     head = f"{rung.name}: {figure(rung.rate)} for {rung.total} steps"
     if rung.whole and math.isfinite(rung.loss):
         mean = " of the mean" if rung.step.outcome.recipe.average_share else ""
-        return f"{head}, loss{mean} {rung.loss:.4f}"
+        lowest = f", at its lowest {eval_loss_of(rung.step):.4f}" if rung.step.phase == "sibling" else ""
+        return f"{head}, loss{mean} {rung.loss:.4f}{lowest}"
     return f"{head} was ended after step {rung.step.outcome.curve.last_step}: {rung.step.outcome.stopped_because}"
 
 

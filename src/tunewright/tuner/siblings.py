@@ -29,22 +29,27 @@ SEEDS = 2**31
 def siblings(scouting: Scouting) -> bool:
     """Make as many as the budget holds where longer runs brought no more; whether any were made.
 
-    Not where a last run is to follow: what it is for is not in the evaluation loss.
+    Not where a last run is to follow, for what that is for is not in the evaluation loss; not without a mean that can
+    be measured; and not where they would share no whole epoch with the best run, or could not differ from it: an order
+    within one step means nothing, and a recipe holds one change of order.
     """
-    if not scouting.turned or LAST_SHARE[scouting.setting.goal] > 0 or not scouting.alive:
+    setting = scouting.setting
+    able = setting.means > 0 and scouting.per_epoch > 1 and setting.planned.reshuffle is None
+    if not scouting.turned or LAST_SHARE[setting.goal] > 0 or not scouting.alive or not able:
         return False
-    best = min(scouting.current(), key=lambda rung: eval_loss_of(rung.step))
+    best = min(scouting.current(), key=lambda rung: (eval_loss_of(rung.step), -rung.total))
     lowest = (best.step.outcome.summary.best_epoch or 0.0) * scouting.per_epoch
     trunk, epochs = _shared(scouting, best, MOST_SHARED * lowest)
-    total = max(epochs * scouting.per_epoch + 1, math.ceil(BEYOND * lowest))
-    orders = [_order(scouting, trunk, epochs, total, number) for number in range(MOST)]
-    while orders and not scouting.fits(orders):
+    if epochs == 0:
+        return False
+    orders = [_order(scouting, trunk, epochs, math.ceil(BEYOND * lowest), number) for number in range(MOST)]
+    while orders and not scouting.fits(orders, spare_runs=0):
         orders.pop()
     if orders:
         scouting.tell(
             f"{best.name} was best at step {lowest:.0f}: what is left of the budget makes "
-            f"{counted(len(orders), 'sibling')} of it to step {total}, the same up to epoch {epochs} and then with the "
-            "rows in other orders, for a mean of their weights"
+            f"{counted(len(orders), 'sibling')} of it to step {math.ceil(BEYOND * lowest)}, the same up to epoch "
+            f"{epochs} and then with the rows in other orders, for a mean of their weights"
         )
         scouting.run(orders)
     return bool(orders)
@@ -66,6 +71,5 @@ def _order(scouting: Scouting, trunk: Rung, epochs: int, total: int, number: int
     order = scouting.order("sibling", trunk.rate, total, why, number=number, start=at_step)
     reshuffle = Reshuffle(from_epoch=epochs, seed=(planned.seed + 1 + number) % SEEDS)
     recipe = order.recipe.changed(reshuffle=reshuffle)
-    changes = (*changes_between(planned, recipe, why, "tuner.sibling"), *scouting.replay)
-    after = trunk.name if epochs else ""
-    return replace(order, recipe=recipe, changes=changes, after=after, at_step=at_step, ends_on=ENDS)
+    changes = changes_between(planned, recipe, why, "tuner.sibling")
+    return replace(order, recipe=recipe, changes=changes, after=trunk.name, at_step=at_step, ends_on=ENDS)

@@ -40,7 +40,7 @@ class Outcome:
 class Step:
     """One run of the tuning with what led to it: the changes, their reason, and what they were expected to give.
 
-    ``phase``: what the tuning was doing: probe, race, trunk or run.
+    ``phase``: what the tuning was doing: trial, probe, race, trunk, sibling or run.
     """
 
     outcome: Outcome

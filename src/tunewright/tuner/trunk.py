@@ -43,7 +43,7 @@ def settle(scouting: Scouting) -> None:
     best = scouting.best()
     longest = round(LATE_GROWTH * best.total)
     order = _to_its_end(scouting, best, longest)
-    while not scouting.fits([order]) and longest > best.total:
+    while not scouting.fits([order], spare_runs=0) and longest > best.total:
         longest = min(longest - 1, best.total + math.floor(0.95 * (longest - best.total)))
         order = _to_its_end(scouting, best, longest)
     if longest >= (1 + LEAST_TAIL) * best.total:

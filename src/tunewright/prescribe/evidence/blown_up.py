@@ -57,7 +57,10 @@ NUMBERS = Rule(
 
 
 def _look_at_rows(says: str) -> tuple[Move, ...]:
-    return (Move("data", why=says), Move("template", why=says))
+    return (
+        Move("data", why=f"{says}: read a sample of the answers"),
+        Move("template", why=f"{says}: render a row and compare it with what the model was trained on"),
+    )
 
 
 def _no_number(finding: Finding | None) -> bool:
@@ -71,6 +74,7 @@ def _blow_up(case: Case) -> tuple[Rung, ...]:
     early = finding is not None and blew_up_early(case, finding) and not case.usual
     says = nothing if finding is None else f"{finding.symptom.replace('_', ' ')} ({finding.why})"
     where = "within the first 5 % of the steps: LR / 10" if early else "after the first 5 % of the steps: LR / 3"
+    where = "LR / 3" if finding is None else where
     warmup = more_warmup(case, f"{says}: a longer way up to the peak too, as the first steps are the riskiest")
     if rate_as_planned(case):
         says, where = f"{says}; the LR is no higher than where such runs start: look at the rows first", "else LR / 3"
@@ -96,9 +100,9 @@ BLOW_UP = Rule(
     generalises=(
         "an LR far above the one such a run is planned with goes back to that; one that is no higher is not the likely "
         "cause, so rows and template are looked at first; one in between goes back, and they are looked at as well, "
-        "unless numbers broke; the same for a run that was a tenth worse than the untouched model and came back to "
-        "within 3 % of it; where the plan is not known, LR / 10 when it began in the first 5 % of the steps, else / 3; "
-        "warm-up x2 up to 20 %, 5 % if none"
+        "unless numbers broke; the same for a run that was a tenth worse than the untouched model on the way and ended "
+        "less than 3 % better; where the plan is not known, LR / 10 when it began in the first 5 % of the steps, else "
+        "/ 3; warm-up x2 up to 20 %, 5 % if none"
     ),
     ask=_blow_up,
     before={"learning_rate": 3e-3, "warmup_ratio": 0.05},
