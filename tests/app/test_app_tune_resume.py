@@ -90,8 +90,10 @@ def test_a_tuning_in_packs_tells_what_it_did(place: Path, whole: tuple[dict[str,
     assert phases[:3] == ["probe"] * 3
     assert {"race", "sibling"} <= set(phases)
     lowest = min(run["eval_loss"] for run in answer["runs"])
-    assert answer["best"]["blend"] or answer["best"]["eval_loss"] == lowest
+    siblings = {run["name"] for run in answer["runs"] if run["phase"] == "sibling"}
+    assert siblings <= {Path(answer["best"]["run"]).name, *answer["best"]["blend"]["names"]}
     assert answer["best"]["eval_loss"] <= 1.005 * lowest  # what a mean of siblings may be above the luckiest of them
+    assert (Path(answer["best"]["run"]) / "blend" / "adapter_model.safetensors").is_file()
     assert answer["best"]["eval_loss"] < answer["base_eval_loss"]
     said = decisions(place / "whole" / "t")
     assert said[0].startswith("plan: ")

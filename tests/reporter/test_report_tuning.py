@@ -69,6 +69,15 @@ def test_a_trunk_whose_rate_fell_at_its_end_is_called_so(tmp_path: Path) -> None
     ]
 
 
+def test_siblings_are_drawn_apart_from_the_runs_they_repeat(tmp_path: Path) -> None:
+    siblings = [(f"run-{n}", "sibling", 1e-3, 3.0, loss, 1000, "all 30 steps done") for n, loss in ((6, 0.6), (7, 0.5))]
+    rates, lengths = (block for block in blocks(tuning(tmp_path, (*RUNS, *siblings))) if isinstance(block, Chart))
+    lines = {line.name: (list(line.x), list(line.y)) for line in lengths.figure.panels[0].lines}
+    assert lines["rate 0.00100, held"] == ([1.0, 2.0], [1.0, 0.8])
+    assert lines["the best again, rows in other orders"] == ([3.0, 3.0], [0.5, 0.6])
+    assert [list(line.x) for line in rates.figure.panels[0].lines] == [[5e-4, 1e-3]]
+
+
 def test_an_ended_run_is_named_with_its_reason_and_not_drawn(tmp_path: Path) -> None:
     found = blocks(tuning(tmp_path))
     (ended,) = (block for block in found if isinstance(block, Bullets))

@@ -220,7 +220,16 @@ def test_every_difference_from_the_plan_has_a_reason() -> None:
     assert math.isfinite(scouted.spent.cost)
 
 
-def test_a_lower_rank_is_tried_only_where_longer_runs_brought_no_more() -> None:
-    for world, given in ((World(), frozenset[str]()), (World(turns_at=3.0), frozenset({"lora_rank"}))):
-        scouted, _ = scout(world, epochs=60.0, given=given, goal="balanced")
-        assert {step.outcome.recipe.lora_rank for step in scouted.steps} == {16}
+@pytest.mark.parametrize(
+    ("turns_at", "given", "ranks"),
+    [
+        (math.inf, frozenset[str](), {16}),
+        (3.0, frozenset({"lora_rank"}), {16}),
+        (3.0, frozenset[str](), {16, 2}),
+    ],
+)
+def test_a_lower_rank_is_tried_only_where_longer_runs_brought_no_more(
+    turns_at: float, given: frozenset[str], ranks: set[int]
+) -> None:
+    scouted, _ = scout(World(turns_at=turns_at), epochs=100.0, given=given, goal="balanced")
+    assert {step.outcome.recipe.lora_rank for step in scouted.steps} == ranks
