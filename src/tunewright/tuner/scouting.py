@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from tunewright.doctor.thresholds import FORGETTING_NATS
 from tunewright.planner.sources import TUNEWRIGHT
@@ -165,8 +166,20 @@ class Scouting:
 
     # --- orders -------------------------------------------------------------------------------------------------
 
-    def order(self, phase: str, rate: float, total: int, why: str, *, number: int = 0, start: int = 0) -> Order:
-        """A run of ``total`` steps that trains from ``start`` on; ``number``: its place in the round."""
+    def order(
+        self,
+        phase: str,
+        rate: float,
+        total: int,
+        why: str,
+        *,
+        number: int = 0,
+        after: str = "",
+        start: int = 0,
+        **knobs: Any,
+    ) -> Order:
+        """A run of ``total`` steps. ``number``: its place in the round; ``after``, ``start``: the run that it goes on
+        from and at which step; ``knobs``: what it has other than the runs at a held rate."""
         recipe = held(
             self.recipe,
             learning_rate=rate,
@@ -174,12 +187,12 @@ class Scouting:
             per_epoch=self.per_epoch,
             eval_every=self.setting.prices().eval_every(self.recipe, total - start),
             warmup=self.warmup,
-        )
+        ).changed(**knobs)
         changes = (*changes_between(self.setting.planned, recipe, why, f"tuner.{phase}"), *self.replay)
         name = f"run-{len(self.steps) + 1 + number}"
         ends = sorted({total // self.per_epoch * self.per_epoch, total})  # of its last whole epoch, and its own
         kept_at = tuple(step for step in ends if step > start)
-        return Order(name, recipe, phase, changes, why, kept_at=kept_at, ends_on=KILLS)
+        return Order(name, recipe, phase, changes, why, after, start, kept_at, ENDS if after else KILLS)
 
     def longer(self, phase: str, rung: Rung, total: int, number: int = 0) -> Order:
         """The same run, longer: it begins where the shorter one ended."""
@@ -187,8 +200,7 @@ class Scouting:
             why = f"{figure(rung.rate)} for {total} steps with general rows mixed in"
             return self.order(phase, rung.rate, total, why, number=number)
         why = f"{rung.name} goes on from step {rung.total} to {total} steps in all"
-        order = self.order(phase, rung.rate, total, why, number=number, start=rung.total)
-        return replace(order, after=rung.name, at_step=rung.total, ends_on=ENDS)
+        return self.order(phase, rung.rate, total, why, number=number, after=rung.name, start=rung.total)
 
     def affordable(self, orders: Sequence[Order]) -> Sequence[Order]:
         """The first of these that the rest of the budget pays for, with nothing set aside any more."""

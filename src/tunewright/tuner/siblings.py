@@ -8,14 +8,13 @@ they are, and depends less on the order (Gupta et al., Stochastic Weight Averagi
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from tunewright.planner.words import counted
 from tunewright.schema.recipe import Reshuffle
 from tunewright.tuner.choice import eval_loss_of
 from tunewright.tuner.order import Order
 from tunewright.tuner.rungs import Rung
-from tunewright.tuner.scouting import ENDS, LAST_SHARE, Scouting, changes_between
+from tunewright.tuner.scouting import LAST_SHARE, Scouting
 
 MOST = 4
 """Siblings of a run; a mean of four has half the spread of one."""
@@ -42,13 +41,14 @@ def siblings(scouting: Scouting) -> bool:
     trunk, epochs = _shared(scouting, best, MOST_SHARED * lowest)
     if epochs == 0:
         return False
-    orders = [_order(scouting, trunk, epochs, math.ceil(BEYOND * lowest), number) for number in range(MOST)]
+    total = math.ceil(BEYOND * lowest)
+    orders = [_order(scouting, trunk, epochs, total, number) for number in range(MOST)]
     while orders and not scouting.fits(orders, spare_runs=0):
         orders.pop()
     if orders:
         scouting.tell(
             f"{best.name} was best at step {lowest:.0f}: what is left of the budget makes "
-            f"{counted(len(orders), 'sibling')} of it to step {math.ceil(BEYOND * lowest)}, the same up to epoch "
+            f"{counted(len(orders), 'sibling')} of it to step {total}, the same up to epoch "
             f"{epochs} and then with the rows in other orders, for a mean of their weights"
         )
         scouting.run(orders)
@@ -66,10 +66,14 @@ def _shared(scouting: Scouting, best: Rung, latest: float) -> tuple[Rung, int]:
 
 
 def _order(scouting: Scouting, trunk: Rung, epochs: int, total: int, number: int) -> Order:
-    at_step, planned = epochs * scouting.per_epoch, scouting.setting.planned
-    why = f"{trunk.name} again from step {at_step} to {total}, with the rows in another order"
-    order = scouting.order("sibling", trunk.rate, total, why, number=number, start=at_step)
-    reshuffle = Reshuffle(from_epoch=epochs, seed=(planned.seed + 1 + number) % SEEDS)
-    recipe = order.recipe.changed(reshuffle=reshuffle)
-    changes = changes_between(planned, recipe, why, "tuner.sibling")
-    return replace(order, recipe=recipe, changes=changes, after=trunk.name, at_step=at_step, ends_on=ENDS)
+    at_step = epochs * scouting.per_epoch
+    return scouting.order(
+        "sibling",
+        trunk.rate,
+        total,
+        f"{trunk.name} again from step {at_step} to {total}, with the rows in another order",
+        number=number,
+        after=trunk.name,
+        start=at_step,
+        reshuffle=Reshuffle(from_epoch=epochs, seed=(scouting.setting.planned.seed + 1 + number) % SEEDS),
+    )

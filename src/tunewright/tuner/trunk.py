@@ -7,12 +7,11 @@ that is shorter than one that still gained would end below it.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from tunewright.planner.words import figure
 from tunewright.tuner.order import Order
 from tunewright.tuner.rungs import Rung, better, difference, leader, turning_point
-from tunewright.tuner.scouting import LAST_SHARE, Scouting, changes_between
+from tunewright.tuner.scouting import LAST_SHARE, Scouting
 
 GROWTH, LATE_GROWTH = 2.0, 1.5
 """How much longer the next length is, up to the planned one; beyond it, and where twice is too much to pay."""
@@ -53,13 +52,17 @@ def settle(scouting: Scouting) -> None:
 
 def _to_its_end(scouting: Scouting, trunk: Rung, total: int) -> Order:
     """The same run, longer: from where the shorter one ended its rate falls to zero."""
-    order, planned = scouting.longer("trunk", trunk, total), scouting.setting.planned
-    why = f"{trunk.name} goes on from step {trunk.total} to {total}, its rate falling to zero"
-    recipe = order.recipe.changed(
-        lr_scheduler_type="wsd", decay_share=1 - trunk.total / total, average_share=planned.average_share
+    return scouting.order(
+        "trunk",
+        trunk.rate,
+        total,
+        f"{trunk.name} goes on from step {trunk.total} to {total}, its rate falling to zero",
+        after=trunk.name,
+        start=trunk.total,
+        lr_scheduler_type="wsd",
+        decay_share=1 - trunk.total / total,
+        average_share=scouting.setting.planned.average_share,
     )
-    changes = (*changes_between(planned, recipe, why, "tuner.trunk"), *scouting.replay)
-    return replace(order, recipe=recipe, changes=changes, why=why)
 
 
 def _shorter(scouting: Scouting, longer: Rung) -> Rung | None:
